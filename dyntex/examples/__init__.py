@@ -16,14 +16,7 @@ from dyntex.examples.example import Example, Size
 
 __all__ = ["EXAMPLES", "Example", "make"]
 
-EXAMPLES: dict[str, Example] = {
-    example.name: example
-    for example in (
-        Example("ocean", ocean.SUMMARY, ocean.LAW, True, ocean.OceanParameters, ocean.frames),
-        Example("ripples", ripples.SUMMARY, ripples.LAW, True, ripples.RipplesParameters, ripples.frames),
-        Example("clouds", clouds.SUMMARY, clouds.LAW, True, clouds.CloudsParameters, clouds.frames),
-    )
-}
+EXAMPLES: dict[str, Example] = {e.name: e for e in (ocean.EXAMPLE, ripples.EXAMPLE, clouds.EXAMPLE)}
 
 
 def make(

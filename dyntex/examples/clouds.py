@@ -8,24 +8,14 @@ from fractions import Fraction
 
 import numpy as np
 
-from dyntex.examples.example import Array, Size, knob
+from dyntex.examples.example import Array, Example, Size, knob
 from dyntex.examples.picture import turn_hue
 from dyntex.examples.waves import Lattice, evolve
-
-SUMMARY = (
-    "Soft clouds that drift on the wind and slowly change: the exactly linear example, and a linear model's best case."
-)
-LAW = (
-    "Two independent Gaussian fields, AR(1) in every Fourier mode: z_k(t+1) = p_k z_k(t) + noise with "
-    "p_k = exp(-(k/k_0)^(2/3) / (lifetime fps) - i k.wind / fps), the eddies' turnover (Kolmogorov 1941) carried by the "
-    "wind (Taylor 1938), and variance S(k) ~ (k^2 + k_0^2)^(-11/6) (von Karman 1948); the colour is an affine map of the "
-    "two, so the pixels are Gaussian and linear too (but for the clamp to the range, beyond 4 standard deviations)."
-)
 
 
 @dataclass(frozen=True)
 class CloudsParameters:
-    size: float = knob(0.4, 0.1, 1.0, "size of the largest clouds, in shorter sides of the frame")
+    scale: float = knob(0.4, 0.1, 1.0, "size of the largest clouds, in shorter sides of the frame")
     lifetime: float = knob(2.5, 0.2, 20.0, "coherence time of the largest clouds in seconds")
     wind: float = knob(0.15, 0.0, 1.0, "drift in shorter sides of the frame per second")
     direction: float = knob(15.0, -180.0, 180.0, "where they drift, degrees counter-clockwise from the right")
@@ -47,7 +37,7 @@ def lattice(size: Size) -> Lattice:
 def variance(parameters: CloudsParameters, waves: Lattice) -> Array:
     """S_k of one field; they sum to one."""
     ky, kx = waves.k
-    k0 = 2 * np.pi / parameters.size
+    k0 = 2 * np.pi / parameters.scale
     s = (kx**2 + ky**2 + k0**2) ** (-11 / 6) * (kx**2 + ky**2 > 0)
     return np.asarray(s / s.sum())
 
@@ -55,7 +45,7 @@ def variance(parameters: CloudsParameters, waves: Lattice) -> Array:
 def rates(parameters: CloudsParameters, waves: Lattice) -> tuple[Array, Array]:
     """Each wave's decay rate and angular frequency, per second: p_k = exp(-(decay + i omega) / fps)."""
     ky, kx = waves.k
-    k0 = 2 * np.pi / parameters.size
+    k0 = 2 * np.pi / parameters.scale
     decay = np.cbrt((kx**2 + ky**2) / k0**2) / parameters.lifetime
     toward = np.deg2rad(parameters.direction)
     return decay, parameters.wind * (kx * np.cos(toward) - ky * np.sin(toward))
@@ -69,3 +59,19 @@ def frames(parameters: CloudsParameters, size: Size, *, fps: Fraction, rng: np.r
     for z in evolve(variance(parameters, waves), decay=decay, omega=omega, dt=1 / float(fps), rng=rng):
         f = waves.field(z, size)  # omega is odd in k, so the two parts are independent
         yield np.clip(mean + f.real[..., None] * _CLOUD + f.imag[..., None] * _SHADE, 0.0, 1.0)
+
+
+EXAMPLE = Example(
+    name="clouds",
+    summary="Soft clouds that drift on the wind and slowly change: the exactly linear example, and a linear model's best case.",
+    law=(
+        "Two independent Gaussian fields, AR(1) in every Fourier mode: z_k(t+1) = p_k z_k(t) + noise with "
+        "p_k = exp(-(k/k_0)^(2/3) / (lifetime fps) - i k.wind / fps), the turnover of eddies (Kolmogorov 1941) carried "
+        "by the wind (Taylor 1938), and variance S(k) ~ (k^2 + k_0^2)^(-11/6) (von Karman 1948), k_0 = 2 pi / scale. "
+        "The colour is an affine map of the two fields, so the pixels are Gaussian and linear too (but for the clamp "
+        "to the range, beyond 4 standard deviations)."
+    ),
+    stationary_in_space=True,
+    parameters=CloudsParameters,
+    frames=frames,
+)

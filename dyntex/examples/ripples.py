@@ -8,16 +8,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from dyntex.examples.example import Array, Size, knob
+from dyntex.examples.example import Array, Example, Size, knob
 from dyntex.examples.picture import turn_hue
 from dyntex.examples.waves import Lattice, evolve
 
-SUMMARY = "A pond under fine rain: ripples run every way, cross and die out; linear, with an oscillation in every mode."
-LAW = (
-    "Height = independent Gaussian plane waves, each with the complex pole exp(-(1/lifetime + 2 nu k^2 + i omega) speed/fps), "
-    "omega^2 = g k + (sigma/rho) k^3 (Lamb 1932, articles 266 and 348: capillary-gravity waves and their viscous decay), "
-    "so a real Fourier mode is ARMA(2,1); S(k) is log-normal in |k| and isotropic. The colour is an affine map of the slope."
-)
 GRAVITY, TENSION, VISCOSITY = 9.81, 7.28e-5, 1.0e-6  # m/s^2, m^3/s^2 (sigma/rho), m^2/s: clean water at 20 C
 
 
@@ -72,3 +66,19 @@ def frames(parameters: RipplesParameters, size: Size, *, fps: Fraction, rng: np.
     for z in evolve(variance(parameters, waves), decay=decay, omega=omega, dt=parameters.speed / float(fps), rng=rng):
         gleam, tint = (waves.field(slope * z, size).real[..., None] for slope in (towards, across))
         yield np.clip(mean - gleam * _GLEAM + tint * _TINT, 0.0, 1.0)
+
+
+EXAMPLE = Example(
+    name="ripples",
+    summary="A pond under fine rain: ripples run every way, cross and die out; linear, with an oscillation in every mode.",
+    law=(
+        "Surface height = independent Gaussian plane waves with the complex poles "
+        "exp(-(1/lifetime + 2 nu k^2 + i omega) speed / fps), omega^2 = g k + (sigma/rho) k^3 (Lamb 1932, articles 267 "
+        "and 348: capillary-gravity waves and their viscous decay), so that a real Fourier mode is ARMA(2,1); S(k) is "
+        "log-normal in |k| and the same in all directions. The colour is an affine map of the slope (but for the clamp "
+        "to the range, beyond 4 standard deviations)."
+    ),
+    stationary_in_space=True,
+    parameters=RipplesParameters,
+    frames=frames,
+)
