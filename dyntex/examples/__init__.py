@@ -11,12 +11,14 @@ import torch
 
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
-from dyntex.examples import clouds, ocean, ripples
+from dyntex.examples import clouds, flame, ocean, ripples, smoke
 from dyntex.examples.example import Example, Size
 
 __all__ = ["EXAMPLES", "Example", "make"]
 
-EXAMPLES: dict[str, Example] = {e.name: e for e in (ocean.EXAMPLE, ripples.EXAMPLE, clouds.EXAMPLE)}
+EXAMPLES: dict[str, Example] = {
+    module.EXAMPLE.name: module.EXAMPLE for module in (ocean, smoke, flame, ripples, clouds)
+}
 
 
 def make(

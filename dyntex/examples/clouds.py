@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from dyntex.examples.example import Array, Example, Size, knob
-from dyntex.examples.picture import turn_hue
+from dyntex.examples.picture import turn_hue, turn_step
 from dyntex.examples.waves import Lattice, evolve
 
 
@@ -24,8 +24,8 @@ class CloudsParameters:
 
 _CYCLES = 32
 _SKY = (0.56, 0.67, 0.79)  # the mean colour; a cloud is whiter, a gap is bluer
-_CLOUD = np.array([0.100, 0.070, 0.032])  # colour per standard deviation of the first field, and ...
-_SHADE = np.array([0.012, 0.018, 0.030])  # ... of the second; together within the range up to 4 deviations
+_CLOUD = (0.100, 0.070, 0.032)  # colour per standard deviation of the first field, and ...
+_SHADE = (0.012, 0.018, 0.030)  # ... of the second; together within the range up to 4 deviations
 
 
 def lattice(size: Size) -> Lattice:
@@ -55,15 +55,15 @@ def frames(parameters: CloudsParameters, size: Size, *, fps: Fraction, rng: np.r
     """The sky, frame by frame: ``(H, W, 3)`` in [0, 1]."""
     waves = lattice(size)
     decay, omega = rates(parameters, waves)
-    mean = turn_hue(_SKY, parameters.hue)
+    mean, cloud, shade = turn_hue(_SKY, parameters.hue), *(turn_step(_SKY, s, parameters.hue) for s in (_CLOUD, _SHADE))
     for z in evolve(variance(parameters, waves), decay=decay, omega=omega, dt=1 / float(fps), rng=rng):
         f = waves.field(z, size)  # omega is odd in k, so the two parts are independent
-        yield np.clip(mean + f.real[..., None] * _CLOUD + f.imag[..., None] * _SHADE, 0.0, 1.0)
+        yield np.clip(mean + f.real[..., None] * cloud + f.imag[..., None] * shade, 0.0, 1.0)
 
 
 EXAMPLE = Example(
     name="clouds",
-    summary="Soft clouds that drift on the wind and slowly change: the exactly linear example, and a linear model's best case.",
+    summary="Soft clouds drift on the wind and slowly change: linear to the last, a linear model's best case.",
     law=(
         "Two independent Gaussian fields, AR(1) in every Fourier mode: z_k(t+1) = p_k z_k(t) + noise with "
         "p_k = exp(-(k/k_0)^(2/3) / (lifetime fps) - i k.wind / fps), the turnover of eddies (Kolmogorov 1941) carried "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -67,7 +68,7 @@ class Example:
             if name not in knobs:
                 raise UsageError(f"example '{self.name}' has no parameter '{name}'; it has {', '.join(knobs)}")
             low, high = knobs[name].metadata["low"], knobs[name].metadata["high"]
-            if not (isinstance(value, int | float) and math.isfinite(value) and low <= value <= high):
+            if not (isinstance(value, numbers.Real) and math.isfinite(value) and low <= value <= high):
                 raise UsageError(
                     f"'{name}' of example '{self.name}' is a number from {low:g} to {high:g}; this is {value!r}"
                 )

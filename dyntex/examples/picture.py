@@ -16,6 +16,12 @@ def turn_hue(rgb: tuple[float, float, float], turn: float) -> Array:
     return np.array(colorsys.hls_to_rgb((hue + turn) % 1.0, lightness, saturation))
 
 
+def turn_step(rgb: tuple[float, float, float], step: tuple[float, float, float], turn: float) -> Array:
+    """What the step from ``rgb`` to ``rgb + step`` becomes when both colours are turned."""
+    r, g, b = (c + d for c, d in zip(rgb, step, strict=True))
+    return turn_hue((r, g, b), turn) - turn_hue(rgb, turn)
+
+
 def gradient(value: Array, stops: list[tuple[float, Array]]) -> Array:
     """``(...)`` to ``(..., 3)``: colours interpolated linearly between ``(value, colour)`` stops, constant beyond."""
     at = [position for position, _ in stops]

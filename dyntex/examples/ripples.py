@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from dyntex.examples.example import Array, Example, Size, knob
-from dyntex.examples.picture import turn_hue
+from dyntex.examples.picture import turn_hue, turn_step
 from dyntex.examples.waves import Lattice, evolve
 
 GRAVITY, TENSION, VISCOSITY = 9.81, 7.28e-5, 1.0e-6  # m/s^2, m^3/s^2 (sigma/rho), m^2/s: clean water at 20 C
@@ -29,8 +29,8 @@ _CYCLES = 40
 _TILT = 0.5  # foreshortening: the pond is seen at 30 degrees, and its box is deeper than it looks
 _BANDWIDTH = 0.35  # standard deviation of log k
 _WATER = (0.34, 0.45, 0.50)
-_GLEAM = np.array([0.085, 0.095, 0.085])  # colour per standard deviation of the slope towards the light, and ...
-_TINT = np.array([-0.012, 0.006, 0.020])  # ... of the slope across it
+_GLEAM = (0.085, 0.095, 0.085)  # colour per standard deviation of the slope towards the light, and ...
+_TINT = (-0.012, 0.006, 0.020)  # ... of the slope across it
 
 
 def lattice(parameters: RipplesParameters, size: Size) -> Lattice:
@@ -59,18 +59,19 @@ def frames(parameters: RipplesParameters, size: Size, *, fps: Fraction, rng: np.
     waves = lattice(parameters, size)
     decay, omega = rates(parameters, waves)
     mean = turn_hue(_WATER, parameters.hue)
+    gleam, tint = (turn_step(_WATER, step, parameters.hue) for step in (_GLEAM, _TINT))
     ky, kx = waves.k
     light = np.deg2rad(parameters.light)
     towards = 1j * (kx * np.cos(light) - ky * np.sin(light))
     across = 1j * (kx * np.sin(light) + ky * np.cos(light))
     for z in evolve(variance(parameters, waves), decay=decay, omega=omega, dt=parameters.speed / float(fps), rng=rng):
-        gleam, tint = (waves.field(slope * z, size).real[..., None] for slope in (towards, across))
-        yield np.clip(mean - gleam * _GLEAM + tint * _TINT, 0.0, 1.0)
+        facing, aside = (waves.field(slope * z, size).real[..., None] for slope in (towards, across))
+        yield np.clip(mean - facing * gleam + aside * tint, 0.0, 1.0)  # what rises towards the light turns from it
 
 
 EXAMPLE = Example(
     name="ripples",
-    summary="A pond under fine rain: ripples run every way, cross and die out; linear, with an oscillation in every mode.",
+    summary="A pond under fine rain: ripples run every way, cross and die out; linear, and oscillating in every mode.",
     law=(
         "Surface height = independent Gaussian plane waves with the complex poles "
         "exp(-(1/lifetime + 2 nu k^2 + i omega) speed / fps), omega^2 = g k + (sigma/rho) k^3 (Lamb 1932, articles 267 "

@@ -49,14 +49,15 @@ class Lattice:
         return (2 * np.pi) ** 2 / (self.box[0] * self.box[1])
 
     def field(self, z: Array, size: Size) -> Array:
-        """The complex field ``sum_k z_k exp(i k.x)`` on a grid of ``size`` pixels.
+        """The complex field ``sum_k z_k exp(i k.x)`` at the centres of ``size`` pixels.
 
         Waves too short for the grid are left out, so a coarser grid shows the same field, band-limited.
         """
         iy, ix = (axis.ravel() for axis in self.indices)
         fits_y, fits_x = 2 * abs(iy) < size.height, 2 * abs(ix) < size.width
         spectrum = np.zeros(size, dtype=np.complex128)
-        spectrum[np.ix_(iy[fits_y], ix[fits_x])] = z[np.ix_(fits_y, fits_x)]
+        to_centre = np.exp(1j * np.pi * (iy[fits_y, None] / size.height + ix[None, fits_x] / size.width))
+        spectrum[np.ix_(iy[fits_y], ix[fits_x])] = z[np.ix_(fits_y, fits_x)] * to_centre
         return np.asarray(fft.ifft2(spectrum, norm="forward"))
 
 
@@ -73,7 +74,7 @@ def evolve(
     """
     pole = np.exp(-(decay + 1j * omega) * dt) + np.zeros_like(variance)
     scale = np.sqrt(variance)  # a complex normal of unit variance per part has E|.|^2 = 2
-    kick = scale * np.sqrt(np.maximum(0.0, 1.0 - abs(pole) ** 2))  # |exp(i a)|^2 may round to above 1
+    kick = scale * np.sqrt(-np.expm1(-2.0 * decay * dt))  # sqrt(1 - |p|^2), and exactly 0 where nothing decays
 
     def normal() -> Array:
         re_im = rng.standard_normal((2, *variance.shape))
