@@ -1,0 +1,176 @@
+"""RGB frames to the bytes of a file, one frame at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from av.video.stream import VideoStream
+
+from dyntex.media.colour import EXACT
+from dyntex.media.footage import Image
+
+WORST_QUALITY = 51  # of H.264's constant rate factor, the scale in which every lossy format's quality is given
+VP9_WORST = 63
+CENTISECOND = Fraction(1, 100)
+GIF_LEAST = 2  # centiseconds a frame: browsers show a shorter one for ten
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one kind of video file is made.
+
+    Attributes:
+        container, codec, pixels: FFmpeg's names of the muxer, the encoder and the pixel format.
+        options: the encoder's; ``crf_worst`` is the encoder's worst constant rate factor, 0 if it has none.
+        muxing: the muxer's options.
+        even: whether both sides must be even.
+    """
+
+    container: str
+    codec: str
+    pixels: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    crf_worst: int = 0
+    muxing: Mapping[str, str] = field(default_factory=dict)
+    even: bool = False
+
+    @property
+    def is_yuv(self) -> bool:
+        return self.pixels.startswith("yuv")
+
+
+RECIPES = {
+    ".mp4": Recipe(
+        "mp4",
+        "libx264",
+        "yuv420p",
+        crf_worst=WORST_QUALITY,
+        muxing={"movflags": "+faststart+use_metadata_tags"},
+        even=True,
+    ),
+    ".webm": Recipe("webm", "libvpx-vp9", "yuv420p", {"b": "0", "cpu-used": "3", "row-mt": "1"}, crf_worst=VP9_WORST),
+    ".mov": Recipe("mov", "prores_ks", "yuv422p10le", {"profile": "3"}, muxing={"movflags": "use_metadata_tags"}),
+    ".mkv": Recipe("matroska", "ffv1", "bgr0", {"level": "3"}),
+    ".webp": Recipe("webp", "libwebp_anim", "bgra", {"lossless": "1"}, muxing={"loop": "0"}),
+    ".apng": Recipe("apng", "apng", "rgb24", muxing={"plays": "0"}),
+}
+
+
+def padded(frame: Image) -> Image:
+    """With its last row and column repeated where their number is odd."""
+    height, width = frame.shape[:2]
+    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+
+
+def encode(
+    path: Path, frames: Iterator[Image], recipe: Recipe, *, fps: Fraction, quality: int, metadata: Mapping[str, str]
+) -> None:
+    """Write ``(H, W, 3)`` RGB frames of one size by a recipe."""
+    options = dict(recipe.options)
+    if recipe.crf_worst:
+        options["crf"] = str(round(quality * recipe.crf_worst / WORST_QUALITY))
+    with av.open(str(path), "w", format=recipe.container, options=dict(recipe.muxing)) as container:
+        container.metadata.update(metadata)
+        stream: VideoStream | None = None
+        for i, rgb in enumerate(frames):
+            image = padded(rgb) if recipe.even else rgb
+            if stream is None:
+                stream = container.add_stream(recipe.codec, rate=fps, options=options)
+                stream.height, stream.width = image.shape[:2]
+                stream.pix_fmt = recipe.pixels
+                stream.codec_context.time_base = 1 / fps
+                if recipe.is_yuv:
+                    tag(stream)
+            frame = converted(image, recipe)
+            frame.pts, frame.time_base = i, 1 / fps
+            container.mux(stream.encode(frame))
+        if stream is not None:
+            container.mux(stream.encode())
+
+
+def tag(stream: VideoStream) -> None:
+    """Say BT.709, limited range, in the stream: untagged, each player would guess."""
+    context = stream.codec_context
+    context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
+    context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+
+
+def converted(image: Image, recipe: Recipe) -> av.VideoFrame:
+    """In the recipe's pixel format, and for YUV by the matrix and range that the tags say."""
+    frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+    if not recipe.is_yuv:
+        return frame.reformat(format=recipe.pixels)
+    return frame.reformat(
+        format=recipe.pixels,
+        dst_colorspace=Colorspace.ITU709,
+        src_color_range=ColorRange.JPEG,
+        dst_color_range=ColorRange.MPEG,
+        dst_color_primaries=ColorPrimaries.BT709,
+        dst_color_trc=ColorTrc.BT709,
+        interpolation=EXACT,
+    )
+
+
+def gif_times(n_frames: int, fps: Fraction) -> list[int]:
+    """When each frame of a GIF begins, in centiseconds: rounded, so that the mean rate is right where a GIF can."""
+    interval = max(Fraction(GIF_LEAST), 1 / (fps * CENTISECOND))
+    return [round(i * interval) for i in range(n_frames + 1)]
+
+
+def encode_gif(path: Path, frames: Iterator[Image], *, fps: Fraction, n_frames: int) -> None:
+    """A looping GIF with a palette of its own for each frame.
+
+    The dither is ordered: error diffusion makes noise that boils from frame to frame where the picture stands still.
+    """
+    times = gif_times(n_frames, fps)
+    muxing = {"loop": "0", "final_delay": str(times[-1] - times[-2])}
+    with av.open(str(path), "w", format="gif", options=muxing) as container:
+        stream: VideoStream | None = None
+        for time, image in zip(times, frames, strict=False):
+            if stream is None:
+                height, width = image.shape[:2]
+                graph = palette_graph(height, width)
+                stream = container.add_stream("gif", rate=100)
+                stream.height, stream.width, stream.pix_fmt = height, width, "pal8"
+                stream.codec_context.time_base = CENTISECOND
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = time, CENTISECOND
+            graph.push(frame)
+            for indexed in pulled(graph):
+                container.mux(stream.encode(indexed))
+        if stream is not None:
+            graph.push(None)
+            for indexed in pulled(graph):
+                container.mux(stream.encode(indexed))
+            container.mux(stream.encode())
+
+
+def palette_graph(height: int, width: int) -> av.filter.Graph:
+    """FFmpeg's filters that give each frame its best 255 colours (the 256th is GIF's transparency)."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=width, height=height, format="rgb24", time_base=CENTISECOND)
+    split = graph.add("split")
+    palette = graph.add("palettegen", "stats_mode=single")
+    use = graph.add("paletteuse", "new=1:dither=bayer:bayer_scale=4")
+    source.link_to(split)
+    split.link_to(palette, 0, 0)
+    split.link_to(use, 1, 0)
+    palette.link_to(use, 0, 1)
+    use.link_to(graph.add("buffersink"))
+    graph.configure()
+    return graph
+
+
+def pulled(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+    """The frames that a graph has ready."""
+    while True:
+        try:
+            yield graph.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
