@@ -1,0 +1,152 @@
+"""Controls: what every table must show beside the methods, because a metric that prefers one of these measures nothing.
+
+The fitted ones are used like a method. The real ones are plain functions of a clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from baselines.common import require_length
+from dyntex.clip import Clip, concatenate
+from dyntex.linear import CHUNK
+
+
+@dataclass(frozen=True)
+class NoConfig:
+    """A control has nothing to choose."""
+
+
+@dataclass(frozen=True)
+class MeanFrame:
+    """The mean frame, standing still: the best guess under squared error that knows nothing of time.
+
+    An independent sample differs from the truth by twice the variance, the mean by once: it beats every honest
+    method by 3 dB of PSNR.
+    """
+
+    frame: Clip
+
+    @classmethod
+    def fit(cls, clip: Clip, config: NoConfig = NoConfig(), *, rng: torch.Generator) -> Self:
+        return cls(Clip(clip.video.mean(dim=1, keepdim=True), clip.fps))
+
+    def synthesize(self, n_frames: int, *, rng: torch.Generator) -> Clip:
+        return concatenate(self.stream(n_frames, rng=rng))
+
+    def stream(self, n_frames: int, *, rng: torch.Generator) -> Iterator[Clip]:
+        return _replay(self.frame, n_frames)
+
+    def predict(self, clip: Clip, n_frames: int) -> Clip:
+        """The mean of the training frames, whatever ``clip`` is."""
+        return concatenate(_replay(self.frame, n_frames))
+
+
+@dataclass(frozen=True)
+class WhiteNoise:
+    """Every pixel drawn anew in every frame, with its own mean and standard deviation over time, and no correlation.
+
+    Clamping to [-1, 1] takes a little off the variance of pixels near black or white.
+
+    Attributes:
+        mean: ``(C, 1, H, W)``.
+        std: ``(C, 1, H, W)``, of T-1 degrees of freedom.
+        like: a frame, for the rate.
+    """
+
+    mean: Tensor
+    std: Tensor
+    like: Clip
+
+    @classmethod
+    def fit(cls, clip: Clip, config: NoConfig = NoConfig(), *, rng: torch.Generator) -> Self:
+        T = clip.n_frames
+        mean = clip.video.mean(dim=1, keepdim=True)
+        variance = (clip.video - mean).square().sum(dim=1, keepdim=True) / max(1, T - 1)
+        return cls(mean, variance.sqrt(), clip.segment(0, 1))
+
+    def synthesize(self, n_frames: int, *, rng: torch.Generator) -> Clip:
+        return concatenate(self.stream(n_frames, rng=rng))
+
+    def stream(self, n_frames: int, *, rng: torch.Generator) -> Iterator[Clip]:
+        require_length(n_frames)
+        return self._stream(n_frames, rng)
+
+    def _stream(self, n_frames: int, rng: torch.Generator) -> Iterator[Clip]:
+        C, _, H, W = self.mean.shape
+        for start in range(0, n_frames, CHUNK):
+            shape = (C, min(CHUNK, n_frames - start), H, W)
+            noise = torch.randn(shape, generator=rng, device=rng.device).cpu()
+            yield Clip((self.mean + self.std * noise).clamp(-1.0, 1.0), self.like.fps)
+
+
+@dataclass(frozen=True)
+class ShuffledFrames:
+    """The training frames in random order: perfect pictures, no motion. Each pass through them is a new permutation."""
+
+    clip: Clip
+
+    @classmethod
+    def fit(cls, clip: Clip, config: NoConfig = NoConfig(), *, rng: torch.Generator) -> Self:
+        return cls(clip)
+
+    def synthesize(self, n_frames: int, *, rng: torch.Generator) -> Clip:
+        return concatenate(self.stream(n_frames, rng=rng))
+
+    def stream(self, n_frames: int, *, rng: torch.Generator) -> Iterator[Clip]:
+        require_length(n_frames)
+        return self._stream(n_frames, rng)
+
+    def _stream(self, n_frames: int, rng: torch.Generator) -> Iterator[Clip]:
+        T = self.clip.n_frames
+        for start in range(0, n_frames, T):
+            order = torch.randperm(T, generator=rng, device=rng.device).cpu()[: n_frames - start]
+            yield Clip(self.clip.video[:, order], self.clip.fps)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The training clip, over and over: perfect in everything but that nothing is new."""
+
+    clip: Clip
+
+    @classmethod
+    def fit(cls, clip: Clip, config: NoConfig = NoConfig(), *, rng: torch.Generator) -> Self:
+        return cls(clip)
+
+    def synthesize(self, n_frames: int, *, rng: torch.Generator) -> Clip:
+        return concatenate(self.stream(n_frames, rng=rng))
+
+    def stream(self, n_frames: int, *, rng: torch.Generator) -> Iterator[Clip]:
+        return _replay(self.clip, n_frames)
+
+
+def later_real(clip: Clip, n_train: int, n_frames: int) -> Clip:
+    """The real frames that follow the ``n_train`` ones that methods are fitted on: what an honest sample could be.
+
+    Raises:
+        InputError: the clip does not have ``n_train + n_frames`` frames.
+    """
+    return clip.segment(n_train, n_frames)
+
+
+def reversed_real(clip: Clip) -> Clip:
+    """The real clip backwards: each frame perfect, each spectrum right, and motion the wrong way."""
+    return Clip(clip.video.flip(1), clip.fps)
+
+
+def repeat_last(clip: Clip, n_frames: int) -> Clip:
+    """The last frame, standing still: the forecast to beat at short horizons."""
+    return concatenate(_replay(clip.segment(clip.n_frames - 1, 1), n_frames))
+
+
+def _replay(clip: Clip, n_frames: int) -> Iterator[Clip]:
+    require_length(n_frames)
+    T = clip.n_frames
+    order = [torch.arange(start, min(start + CHUNK, n_frames)) % T for start in range(0, n_frames, CHUNK)]
+    return (Clip(clip.video[:, indices], clip.fps) for indices in order)
