@@ -103,10 +103,11 @@ EXAMPLE = Example(
     name="flame",
     summary="Fire in an iron bowl: tongues rise, lick and break off; the bowl stands still.",
     law=(
-        "Two independent Gaussian fields with p_k = exp((-1.2 - (k/k_0)^(2/3) + 0.9 i k_y) speed / fps) in each Fourier "
-        "mode (k_y downwards): noise that rises at 0.9 sides per second while its eddies turn over (Taylor 1938, Kolmogorov "
-        "1941); one bends the other sideways, an envelope of height and width is added, and the sum is coloured by a "
-        "palette, pointwise. Every frame is a fixed function of the stationary fields, so the clip is stationary too."
+        "Two independent Gaussian fields with p_k = exp((-1.2 - (k/k_0)^(2/3) + 0.9 i k_y) speed / fps) in each "
+        "Fourier mode (k_y downwards): noise that rises at 0.9 sides per second while its eddies turn over (Taylor "
+        "1938, Kolmogorov 1941); one bends the other sideways, an envelope of height and width is added, and the sum "
+        "is coloured by a palette, pointwise. Every frame is one fixed function of the stationary fields, so the clip "
+        "is stationary in time too."
     ),
     stationary_in_space=False,
     parameters=FlameParameters,

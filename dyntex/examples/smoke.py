@@ -25,7 +25,7 @@ class SmokeParameters:
     wind: float = knob(0.0, -0.3, 0.3, "wind to the right, in shorter sides of the frame per second")
     turbulence: float = knob(1.0, 0.2, 2.0, "strength of the random stirring")
     hue: float = knob(0.6, 0.0, 1.0, "colour of the smoke on the colour wheel: 0 red, 1/3 green, 2/3 blue")
-    tint: float = knob(0.06, 0.0, 0.8, "how colourful the smoke is")
+    tint: float = knob(0.12, 0.0, 0.8, "how colourful the smoke is")
 
 
 # Lengths in shorter sides of the frame, times in seconds of the smoke.
