@@ -57,6 +57,11 @@ def is_full_range(frame: av.VideoFrame) -> bool:
     return bool(frame.color_range == ColorRange.JPEG)
 
 
+def is_tagged(frame: av.VideoFrame) -> bool:
+    """Whether the matrix is the file's own word and not the custom's."""
+    return matrix(frame)[0] == "rgb" or frame.colorspace not in UNTAGGED
+
+
 def to_rgb(frame: av.VideoFrame, notice: Notice) -> Image:
     """A decoded frame of any pixel format to ``(H, W, 3)`` uint8 RGB, turned upright, alpha composited on black."""
     if frame.color_trc in HDR_TRANSFERS:

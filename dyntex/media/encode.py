@@ -12,10 +12,11 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
-from dyntex.media.colour import EXACT
 from dyntex.media.footage import Image
 
-WORST_QUALITY = 51  # of H.264's constant rate factor, the scale in which every lossy format's quality is given
+# H.264's constant rate factor is the scale in which every lossy format's quality is given. Its 0 is x264's lossless
+# mode, a profile that browsers and most players do not decode.
+BEST_QUALITY, WORST_QUALITY = 1, 51
 VP9_WORST = 63
 CENTISECOND = Fraction(1, 100)
 GIF_LEAST = 2  # centiseconds a frame: browsers show a shorter one for ten
@@ -30,6 +31,7 @@ class Recipe:
         options: the encoder's; ``crf_worst`` is the encoder's worst constant rate factor, 0 if it has none.
         muxing: the muxer's options.
         even: whether both sides must be even.
+        siting: where the format's decoders take chroma samples to lie; half a pixel beside it, colours bleed.
     """
 
     container: str
@@ -39,6 +41,7 @@ class Recipe:
     crf_worst: int = 0
     muxing: Mapping[str, str] = field(default_factory=dict)
     even: bool = False
+    siting: str = "auto"
 
     @property
     def is_yuv(self) -> bool:
@@ -53,11 +56,18 @@ RECIPES = {
         crf_worst=WORST_QUALITY,
         muxing={"movflags": "+faststart+use_metadata_tags"},
         even=True,
+        siting="left",
     ),
     ".webm": Recipe("webm", "libvpx-vp9", "yuv420p", {"b": "0", "cpu-used": "3", "row-mt": "1"}, crf_worst=VP9_WORST),
-    ".mov": Recipe("mov", "prores_ks", "yuv422p10le", {"profile": "3"}, muxing={"movflags": "use_metadata_tags"}),
+    ".mov": Recipe(
+        "mov",
+        "prores_ks",
+        "yuv422p10le",
+        {"profile": "3"},
+        muxing={"movflags": "use_metadata_tags"},
+        even=True,  # it takes an odd width and spoils the last column
+    ),
     ".mkv": Recipe("matroska", "ffv1", "bgr0", {"level": "3"}),
-    ".webp": Recipe("webp", "libwebp_anim", "bgra", {"lossless": "1"}, muxing={"loop": "0"}),
     ".apng": Recipe("apng", "apng", "rgb24", muxing={"plays": "0"}),
 }
 
@@ -81,15 +91,17 @@ def encode(
         for i, rgb in enumerate(frames):
             image = padded(rgb) if recipe.even else rgb
             if stream is None:
+                height, width = image.shape[:2]
+                graph = colour_graph(height, width, recipe)
                 stream = container.add_stream(recipe.codec, rate=fps, options=options)
-                stream.height, stream.width = image.shape[:2]
-                stream.pix_fmt = recipe.pixels
+                stream.height, stream.width, stream.pix_fmt = height, width, recipe.pixels
                 stream.codec_context.time_base = 1 / fps
                 if recipe.is_yuv:
                     tag(stream)
-            frame = converted(image, recipe)
-            frame.pts, frame.time_base = i, 1 / fps
-            container.mux(stream.encode(frame))
+            graph.push(av.VideoFrame.from_ndarray(image, format="rgb24"))
+            for frame in pulled(graph):
+                frame.pts, frame.time_base = i, 1 / fps
+                container.mux(stream.encode(frame))
         if stream is not None:
             container.mux(stream.encode())
 
@@ -101,20 +113,21 @@ def tag(stream: VideoStream) -> None:
     context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
 
 
-def converted(image: Image, recipe: Recipe) -> av.VideoFrame:
-    """In the recipe's pixel format, and for YUV by the matrix and range that the tags say."""
-    frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-    if not recipe.is_yuv:
-        return frame.reformat(format=recipe.pixels)
-    return frame.reformat(
-        format=recipe.pixels,
-        dst_colorspace=Colorspace.ITU709,
-        src_color_range=ColorRange.JPEG,
-        dst_color_range=ColorRange.MPEG,
-        dst_color_primaries=ColorPrimaries.BT709,
-        dst_color_trc=ColorTrc.BT709,
-        interpolation=EXACT,
-    )
+def colour_graph(height: int, width: int, recipe: Recipe) -> av.filter.Graph:
+    """RGB to the recipe's pixel format, for YUV by the matrix and range of :func:`tag`.
+
+    A filter graph, because PyAV's ``reformat`` has no word for chroma siting and centres it.
+    """
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=width, height=height, format="rgb24", time_base=CENTISECOND)
+    yuv = f":in_range=pc:out_range=tv:out_color_matrix=bt709:out_chroma_loc={recipe.siting}" if recipe.is_yuv else ""
+    graph.link_nodes(
+        source,
+        graph.add("scale", f"flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp{yuv}"),
+        graph.add("format", f"pix_fmts={recipe.pixels}"),
+        graph.add("buffersink"),
+    ).configure()
+    return graph
 
 
 def gif_times(n_frames: int, fps: Fraction) -> list[int]:

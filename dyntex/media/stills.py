@@ -21,6 +21,7 @@ from dyntex.media.timing import Timing, measure, resample
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "PPM", "JPEG2000")
 TICKS = {"GIF": Fraction(1, 100), "PNG": Fraction(1, 120_000)}  # seconds; PNG's hold 1001/30000 and its like exactly
 MILLISECOND = Fraction(1, 1000)
+EXIF_ORIENTATION = 0x0112  # the tag; its values 5 to 8 lie on a side
 BROWSER_DELAY = 100  # ms, what browsers make of an animation's frame that asks for 10 ms or less
 FPS_KEY = "dyntex:fps"  # a text chunk in each PNG of a folder, which has no rate otherwise
 
@@ -50,6 +51,17 @@ def opened(path: Path) -> Iterator[PIL.Image.Image]:
 
 def damaged(path: Path, error: Exception) -> InputError:
     return InputError(f"{path} cannot be decoded ({' '.join(str(error).split())}): the image is damaged or cut short")
+
+
+def tick_of(image: PIL.Image.Image) -> Fraction:
+    """Seconds to which the durations of an image's frames are written."""
+    return TICKS.get(image.format or "", MILLISECOND)
+
+
+def upright_size(image: PIL.Image.Image) -> tuple[int, int]:
+    """``(width, height)`` once it is turned by its EXIF tag; nothing is decoded."""
+    sideways = image.getexif().get(EXIF_ORIENTATION, 1) >= 5
+    return image.size[::-1] if sideways else image.size
 
 
 def is_image(path: Path) -> bool:
@@ -94,7 +106,6 @@ def footage(path: Path, *, start: int, n_frames: int | None, notice: Notice) -> 
 
 def _animation(path: Path, times: list[int], timing: Timing, notice: Notice) -> Iterator[Image]:
     with opened(path) as image:
-        tick = TICKS.get(image.format or "", MILLISECOND)
         # An animated PNG may carry a still for old readers, which is no frame of the animation.
         frames = (
             to_rgb(frame, notice)
@@ -104,7 +115,7 @@ def _animation(path: Path, times: list[int], timing: Timing, notice: Notice) -> 
         if timing.uniform:
             yield from frames
         else:
-            yield from resample(zip(times, frames, strict=True), timing.fps, tick=tick)
+            yield from resample(zip(times, frames, strict=True), timing.fps, tick=tick_of(image))
 
 
 def frame_times(path: Path) -> list[int]:
@@ -114,7 +125,7 @@ def frame_times(path: Path) -> list[int]:
         InputError: a frame cannot be decoded.
     """
     with opened(path) as image:
-        tick = TICKS.get(image.format or "", MILLISECOND)
+        tick = tick_of(image)
         times, now = [], 0
         try:
             for i, frame in enumerate(ImageSequence.Iterator(image)):
@@ -133,10 +144,9 @@ def frame_times(path: Path) -> list[int]:
 def timing_of(path: Path, times: list[int]) -> Timing:
     """The constant rate of an image; a stack of TIFF pages has none and gets the default."""
     with opened(path) as image:
-        kind = image.format or ""
-    if kind == "TIFF":
-        return Timing(DEFAULT_FPS, uniform=True)
-    return measure(times, tick=TICKS.get(kind, MILLISECOND))
+        if image.format == "TIFF":
+            return Timing(DEFAULT_FPS, uniform=True)
+        return measure(times, tick=tick_of(image))
 
 
 def natural(path: Path) -> list[tuple[int, int, str]]:
@@ -177,7 +187,7 @@ def folder_footage(folder: Path, *, start: int, n_frames: int | None, notice: No
 
 def _folder(paths: Iterator[Path], first: Path, notice: Notice) -> Iterator[Image]:
     with _frame(first) as image:
-        size = ImageOps.exif_transpose(image).size if image.getexif() else image.size
+        size = upright_size(image)
     for path in paths:
         with _frame(path) as image:
             frame = to_rgb(image, notice)

@@ -36,6 +36,7 @@ class Scan:
     Attributes:
         ticks: sorted presentation times, in units of ``tick``; none for a raw stream, which has none.
         tick: seconds.
+        n_packets: how many were seen, each a frame in all but odd streams.
         timing: their rate.
         missing_end: the frames that the file promises and that are not there (it was cut short), else 0.
         whole: whether the scan went to the end of the file.
@@ -43,6 +44,7 @@ class Scan:
 
     ticks: list[int]
     tick: Fraction
+    n_packets: int
     timing: Timing
     missing_end: int
     whole: bool
@@ -110,7 +112,7 @@ def scan(container: av.container.InputContainer, stream: VideoStream, *, limit: 
         missing = promised - counted
     else:
         missing = promised - covered if covered < promised * COMPLETE else 0
-    return Scan(ticks, tick, timing, max(missing, int(corrupt)) if whole else 0, whole)
+    return Scan(ticks, tick, counted, timing, max(missing, int(corrupt)) if whole else 0, whole)
 
 
 def _promised(container: str, stream: VideoStream, indexed: int, fps: Fraction) -> int:

@@ -20,13 +20,14 @@ from PIL.PngImagePlugin import PngInfo
 
 from dyntex.clip import Clip
 from dyntex.errors import DyntexError, UsageError
-from dyntex.media.encode import RECIPES, WORST_QUALITY, encode, encode_gif, gif_times
+from dyntex.media.encode import BEST_QUALITY, RECIPES, WORST_QUALITY, encode, encode_gif, gif_times
 from dyntex.media.footage import Image, Notice, ignore
 from dyntex.media.read import Kind, kind_of, open_footage
 from dyntex.media.stills import FPS_KEY
+from dyntex.media.webp import encode_webp
 
 FOLDER = ""  # the ending of a folder of PNGs
-ENDINGS = (*RECIPES, ".gif", ".npy")
+ENDINGS = (*RECIPES, ".gif", ".webp", ".npy")
 FRAME = re.compile(r"\d{6,}\.png")
 # Seconds by which the whole clip's length may differ on re-opening: the tick of the format's clock.
 CLOCKS = {".gif": Fraction(1, 100), ".webp": Fraction(1, 1000), ".mkv": Fraction(1, 1000), ".webm": Fraction(1, 1000)}
@@ -113,7 +114,7 @@ def write_stream(
     ======== ================================== ================================================================
     .mp4     H.264 4:2:0, BT.709, faststart     an odd side is made even: its last row or column is repeated
     .webm    VP9 4:2:0, BT.709
-    .mov     ProRes 422 HQ, 10 bits, BT.709     ``quality`` has no effect
+    .mov     ProRes 422 HQ, 10 bits, BT.709     sides are made even, as in .mp4; ``quality`` has no effect
     .mkv     FFV1 in RGB                        lossless
     .webp    animated                           lossless; milliseconds a frame; no metadata
     .apng    animated                           lossless; no metadata
@@ -126,7 +127,7 @@ def write_stream(
         path: its ending chooses the format.
         chunks: consumed once, and to the end.
         n_frames: how many frames the chunks have together.
-        quality: H.264's constant rate factor, 0 (best) to 51; VP9's scale is mapped onto it.
+        quality: H.264's constant rate factor, 1 (best) to 51; VP9's scale is mapped onto it.
         overwrite: replace what is there (a folder only if it holds nothing but numbered PNGs).
         metadata: words that go into the file, where its format has room for them.
         notice: called with a sentence where the format cannot hold what the clip has (a GIF's frame rate).
@@ -136,8 +137,8 @@ def write_stream(
         DyntexError: the disk is full, or what was written is not what should have been; whatever ``chunks`` raises.
     """
     check_writable(path, overwrite=overwrite)
-    if not 0 <= quality <= WORST_QUALITY:
-        raise UsageError(f"a quality of {quality} does not exist: choose 0 (best) to {WORST_QUALITY}")
+    if not BEST_QUALITY <= quality <= WORST_QUALITY:
+        raise UsageError(f"a quality of {quality} does not exist: choose {BEST_QUALITY} (best) to {WORST_QUALITY}")
     if n_frames < 1:
         raise UsageError(f"a clip of {n_frames} frames cannot be written: ask for at least 1")
     iterator = iter(chunks)
@@ -188,6 +189,8 @@ def _write(
     match ending:
         case ".gif":
             encode_gif(path, frames, fps=fps, n_frames=n_frames)
+        case ".webp":
+            encode_webp(path, frames, fps=fps)
         case ".npy":
             _write_npy(path, frames, n_frames=n_frames)
         case "":
