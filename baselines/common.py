@@ -38,6 +38,13 @@ def require_rank(rank: int, limit: int, what: str) -> int:
     return rank
 
 
+def require_share(share: float, name: str) -> float:
+    """``share`` itself; UsageError if it is not above 0 and at most 1."""
+    if not 0 < share <= 1:
+        raise UsageError(f"{name} is {share:g}; it is a share, above 0 and at most 1: 0.95 asks for 95 %")
+    return share
+
+
 def order_cap(n_frames: int) -> int:
     """The largest order that a rule may choose: a third of the frames, and at most 50.
 

@@ -14,7 +14,14 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from baselines.common import order_cap, require_length, require_rank, require_size, require_training_frames
+from baselines.common import (
+    order_cap,
+    require_length,
+    require_rank,
+    require_share,
+    require_size,
+    require_training_frames,
+)
 from dyntex.clip import Clip, concatenate
 from dyntex.linear import LinearLaw, fit_law
 
@@ -65,21 +72,23 @@ class FFTLDS:
 
         Raises:
             InputError: the clip is too short.
-            UsageError: more states were asked for than the clip's frames span.
+            UsageError: more states or noise components were asked for than there are, or the share is none.
         """
         require_training_frames(clip, "fft-lds")
         T = clip.n_frames
         mean = clip.video.mean(dim=1)
         F = _spectra(clip, mean)
         keep = _with_mirror_images(
-            _significant(F.abs().square().flatten(1), config.power).view(F.shape[1:]), clip.width
+            _significant(F.abs().square().flatten(1), require_share(config.power, "power")).view(F.shape[1:]),
+            clip.width,
         )
         U, s, Vh = torch.linalg.svd(_descriptors(F, keep).mT, full_matrices=False)
         if config.n is None:
             n = max(1, min(int((s >= s[0] / 10).sum()), order_cap(T)))
         else:
             n = require_rank(config.n, min(T - 1, len(U)), "states")
-        law = fit_law(s[:n, None] * Vh[:n], n_noise=config.n_noise)
+        n_noise = None if config.n_noise is None else require_rank(config.n_noise, n, "noise components")
+        law = fit_law(s[:n, None] * Vh[:n], n_noise=n_noise)
         return cls(law, U[:, :n].float().contiguous(), keep, mean, clip.fps)
 
     @property

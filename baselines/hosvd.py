@@ -18,6 +18,7 @@ from baselines.common import (
     order_cap,
     require_length,
     require_rank,
+    require_share,
     require_size,
     require_training_frames,
     smallest_rank,
@@ -80,7 +81,7 @@ class HOSVD:
 
         Raises:
             InputError: the clip is too short.
-            UsageError: a rank is larger than the clip allows.
+            UsageError: a rank is larger than the clip allows, or a share is none.
         """
         require_training_frames(clip, "hosvd")
         mean = clip.video.mean(dim=1)
@@ -88,11 +89,12 @@ class HOSVD:
         (U_T, s_T), (U_C, _), (U_H, s_H), (U_W, s_W) = (_mode(D, axis) for axis in range(4))
         T, C, H, W = D.shape
         if config.r_time is None:
-            r_T = min(smallest_rank(s_T, config.time_variance), order_cap(T))
+            r_T = min(smallest_rank(s_T, require_share(config.time_variance, "time_variance")), order_cap(T))
         else:
             r_T = require_rank(config.r_time, T - 1, "temporal components")
         if config.r_space is None:
-            r_S = max(smallest_rank(s, config.space_variance) for s in (s_H, s_W))
+            share = require_share(config.space_variance, "space_variance")
+            r_S = max(smallest_rank(s, share) for s in (s_H, s_W))
         else:
             r_S = require_rank(config.r_space, max(H, W), "rows and columns")
         r_C = C if config.r_colour is None else require_rank(config.r_colour, C, "colours")

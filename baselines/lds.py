@@ -23,6 +23,7 @@ from baselines.common import (
     order_cap,
     require_length,
     require_rank,
+    require_share,
     require_size,
     require_training_frames,
     smallest_rank,
@@ -74,7 +75,7 @@ class LDS:
 
         Raises:
             InputError: the clip is too short.
-            UsageError: more states were asked for than the clip's frames span.
+            UsageError: more states or noise components were asked for than there are, or the share is none.
         """
         require_training_frames(clip, "lds")
         T = clip.n_frames
@@ -82,10 +83,11 @@ class LDS:
         Y = _as_columns(clip, mean)
         U, s, Vh = torch.linalg.svd(Y, full_matrices=False)
         if config.n is None:
-            n = min(smallest_rank(s, config.variance), order_cap(T))
+            n = min(smallest_rank(s, require_share(config.variance, "variance")), order_cap(T))
         else:
             n = require_rank(config.n, min(T - 1, len(Y)), "states")
-        law = fit_law(s[:n, None] * Vh[:n], n_noise=config.n_noise)
+        n_noise = None if config.n_noise is None else require_rank(config.n_noise, n, "noise components")
+        law = fit_law(s[:n, None] * Vh[:n], n_noise=n_noise)
         return cls(law, U[:, :n].float().contiguous(), mean, clip.fps)
 
     @property

@@ -104,6 +104,10 @@ def test_order_is_the_number_of_singular_values_above_a_tenth():
     assert FFTLDS.fit(noisy, FFTLDSConfig(n=9), rng=seeded(0)).C.shape[1] == 9
     with pytest.raises(UsageError, match=r"15 states .* between 1 and 14"):
         FFTLDS.fit(noisy, FFTLDSConfig(n=15), rng=seeded(0))
+    with pytest.raises(UsageError, match="10 noise components"):
+        FFTLDS.fit(noisy, FFTLDSConfig(n=9, n_noise=10), rng=seeded(0))
+    with pytest.raises(UsageError, match="power is 0; it is a share"):
+        FFTLDS.fit(noisy, FFTLDSConfig(power=0.0), rng=seeded(0))
 
 
 def test_parameters():

@@ -91,6 +91,8 @@ def test_compression_pays_in_parameters(clip):
         (HOSVDConfig(r_time=T), "18 temporal components .* between 1 and 17"),
         (HOSVDConfig(r_space=0), "0 rows and columns .* between 1 and 9"),
         (HOSVDConfig(r_space=10), "10 rows and columns"),
+        (HOSVDConfig(time_variance=1.5), "time_variance is 1.5; it is a share"),
+        (HOSVDConfig(space_variance=-1.0), "space_variance is -1"),
         (HOSVDConfig(r_colour=4), "4 colours .* between 1 and 3"),
     ],
 )

@@ -122,8 +122,16 @@ def test_an_exploding_clip_does_not_make_the_synthesis_explode():
     assert float(out.video.std()) > 0.2 * float(clip.video.std())
 
 
-def test_impossible_sizes_are_refused(clip):
-    with pytest.raises(UsageError, match=r"20 components .* between 1 and 19"):
-        KPCR.fit(clip, KPCRConfig(n_components=20), rng=seeded(0))
-    with pytest.raises(UsageError, match="bandwidth is -1; it must be positive"):
-        KPCR.fit(clip, KPCRConfig(bandwidth=-1.0), rng=seeded(0))
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (KPCRConfig(n_components=20), r"20 components .* between 1 and 19"),
+        (KPCRConfig(bandwidth=-1.0), "bandwidth is -1; it must be positive"),
+        (KPCRConfig(bandwidth=float("nan")), "bandwidth is nan"),
+        (KPCRConfig(n_noise=20), "20 noise components"),
+        (KPCRConfig(burn_in=-1), "burn_in is -1"),
+    ],
+)
+def test_impossible_sizes_are_refused(clip, config, words):
+    with pytest.raises(UsageError, match=words):
+        KPCR.fit(clip, config, rng=seeded(0))

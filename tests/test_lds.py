@@ -107,7 +107,7 @@ def test_noise_reaches_the_pixels_with_the_residuals_covariance():
 def test_order_rule():
     # Singular values 3, 2, 1: squares 9, 4, 1 of 14, so 64 % and 93 %.
     s = torch.tensor([3.0, 2.0, 1.0])
-    assert [smallest_rank(s, share) for share in (0.0, 0.64, 0.65, 0.92, 0.93, 1.0)] == [1, 1, 2, 2, 3, 3]
+    assert [smallest_rank(s, share) for share in (0.1, 0.64, 0.65, 0.92, 0.93, 1.0)] == [1, 1, 2, 2, 3, 3]
     assert smallest_rank(torch.zeros(4), 0.95) == 1
     assert [order_cap(T) for T in (3, 5, 64, 149, 150, 900)] == [1, 1, 21, 49, 50, 50]
 
@@ -129,6 +129,20 @@ def test_the_default_order_follows_the_rule_and_its_cap():
 def test_an_impossible_order_is_refused(n):
     with pytest.raises(UsageError, match=f"{n} states .* between 1 and 23"):
         LDS.fit(random_clip(), LDSConfig(n=n), rng=seeded(0))
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (LDSConfig(n=3, n_noise=4), r"4 noise components .* between 1 and 3"),
+        (LDSConfig(n_noise=0), "0 noise components"),
+        (LDSConfig(variance=95), "variance is 95; it is a share"),
+        (LDSConfig(variance=float("nan")), "variance is nan"),
+    ],
+)
+def test_other_impossible_sizes_are_refused(config, words):
+    with pytest.raises(UsageError, match=words):
+        LDS.fit(random_clip(), config, rng=seeded(0))
 
 
 def test_ten_thousand_frames_come_in_small_chunks():
