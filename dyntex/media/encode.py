@@ -101,6 +101,8 @@ def encode(
             graph.push(av.VideoFrame.from_ndarray(image, format="rgb24"))
             for frame in pulled(graph):
                 frame.pts, frame.time_base = i, 1 / fps
+                if recipe.is_yuv:  # ProRes takes these from the frame, not from the stream
+                    frame.color_primaries, frame.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
                 container.mux(stream.encode(frame))
         if stream is not None:
             container.mux(stream.encode())

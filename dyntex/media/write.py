@@ -170,6 +170,8 @@ def _rgb(chunks: Iterable[Clip], *, like: Clip, n_frames: int) -> Iterator[Image
                 f"{chunk.width}x{chunk.height} at {chunk.fps} after {given} frames: give chunks of one kind"
             )
         given += chunk.n_frames
+        if given > n_frames:
+            break
         for frame in chunk.to_uint8():
             yield np.repeat(frame, 3 // like.channels, axis=2)
     if given != n_frames:

@@ -1,0 +1,107 @@
+"""Presentation times to a constant rate, against rates that are known and a brute-force resampler."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from dyntex.media.timing import measure, resample
+
+MS = Fraction(1, 1000)
+NTSC = Fraction(30000, 1001)
+
+
+def rounded(fps: Fraction, n: int, tick: Fraction) -> list[int]:
+    return [round(k / fps / tick) for k in range(n)]
+
+
+@pytest.mark.parametrize("fps", [Fraction(24), Fraction(25), Fraction(30), Fraction(24000, 1001), NTSC, Fraction(60)])
+@pytest.mark.parametrize("n", [3, 12, 5000])
+def test_stated_rate_survives_a_clock_of_milliseconds(fps: Fraction, n: int) -> None:
+    timing = measure(rounded(fps, n, MS), tick=MS, stated=(fps,))
+    assert timing.uniform
+    assert timing.fps == fps
+
+
+def test_unstated_rate_is_found_behind_a_rounded_clock() -> None:
+    # Hundredths of a second, as in a GIF: 30 frames a second come as intervals of 3, 3 and 4.
+    tick = Fraction(1, 100)
+    assert measure(rounded(Fraction(30), 12, tick), tick=tick).fps == 30
+    assert measure([0, 3, 6, 9, 12, 15], tick=tick).fps == Fraction(100, 3)  # equal intervals are believed
+    assert measure([0, 4, 8, 12], tick=tick).fps == 25
+    assert measure(rounded(Fraction(24), 48, tick), tick=tick).fps == 24
+
+
+def test_stated_rate_is_overruled_by_the_times() -> None:
+    # 64 frames at 30 in 1/15360 s; 29.98 is off by 20 ticks at the last of them.
+    ticks = [512 * k for k in range(64)]
+    assert measure(ticks, tick=Fraction(1, 15360), stated=(Fraction(2998, 100), None)).fps == 30
+
+
+def test_jitter_of_a_third_of_an_interval_is_uniform() -> None:
+    gen = np.random.default_rng(0)
+    ticks = [round(k * 1000 / 30 + gen.uniform(-5, 5)) for k in range(100)]  # intervals vary by up to 10 of 33 ms
+    timing = measure(ticks, tick=MS, stated=(Fraction(30),))
+    assert timing.uniform
+    assert timing.fps == 30
+
+
+def test_one_dropped_frame_is_not_uniform_and_keeps_the_nominal_rate() -> None:
+    ticks = [40 * k for k in range(200) if k != 100]
+    timing = measure(ticks, tick=MS)
+    assert not timing.uniform
+    assert timing.fps == 25  # the average is 24.87
+
+
+def test_slow_change_of_rate_is_not_uniform() -> None:
+    # No interval is 1.5 times the median, yet after 60 frames at 24 and 60 at 30 a single grid is off by 13 frames.
+    ticks = np.cumsum([0, *[1000 / 24] * 60, *[1000 / 30] * 60]).round().astype(int).tolist()
+    assert not measure(ticks, tick=MS).uniform
+
+
+def test_a_burst_does_not_set_the_pace() -> None:
+    ticks = [*range(20), *range(1000, 11000, 1000)]  # 20 frames in 20 ms, then one a second
+    timing = measure(ticks, tick=MS)
+    average = Fraction(29, 10)
+    assert timing.fps == 2 * average
+
+
+def test_too_few_times_leave_the_stated_rate_or_25() -> None:
+    assert measure([7], tick=MS, stated=(None, NTSC)).fps == NTSC
+    assert measure([], tick=MS).fps == 25
+
+
+def test_order_and_repeats_do_not_matter() -> None:
+    assert measure([80, 0, 40, 40, 160, 120], tick=MS) == measure([0, 40, 80, 120, 160], tick=MS)
+
+
+def test_resample_holds_each_frame_until_the_next_is_due() -> None:
+    # 25 frames a second in milliseconds, frames 3 and 4 dropped.
+    times = [0, 40, 80, 200, 240]
+    assert list(resample(zip(times, "abcde", strict=True), Fraction(25), tick=MS)) == list("abcccde")
+
+
+def test_resample_forgives_a_quarter_of_an_interval_and_no_more() -> None:
+    late = [(0, "a"), (49, "b"), (80, "c")]  # due at 40, 9 ms late: less than 10
+    assert list(resample(late, Fraction(25), tick=MS)) == list("abc")
+    later = [(0, "a"), (52, "b"), (80, "c")]
+    assert list(resample(later, Fraction(25), tick=MS)) == list("aac")
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_resample_agrees_with_brute_force(seed: int) -> None:
+    gen = np.random.default_rng(seed)
+    times = (np.cumsum(gen.integers(1, 120, 50)) + 1000).tolist()
+    fps = Fraction(int(gen.integers(5, 70)))
+    step = 1000 / fps
+    late = max(Fraction(1), step / 4)
+    count = next(k for k in range(10**6) if times[0] + k * step >= times[-1] + step - late)
+    expected = [max(i for i, t in enumerate(times) if t <= times[0] + k * step + late) for k in range(count)]
+    assert list(resample(zip(times, range(50), strict=True), fps, tick=MS)) == expected
+
+
+def test_resample_of_a_uniform_source_changes_nothing() -> None:
+    times = rounded(NTSC, 500, MS)
+    assert list(resample(zip(times, range(500), strict=True), NTSC, tick=MS)) == list(range(500))
