@@ -1,0 +1,12 @@
+"""How far a free sample is from the real process, when it is not expected to align with any frame of it.
+
+Ten distances that need no trained network, three of them blind to time (``appearance``, ``layout``, ``colour``) and
+seven not (``motion``, ``direction``, ``burstiness``, ``spectrum``, ``autocorrelation``, ``change``, ``flicker``); a
+score that divides each by the distance from real to real; and, beside it, ``diversity`` and ``copy_distance``. The
+protocol and the formulae are in ``docs/benchmark.md``.
+"""
+
+from benchmarks.statistics.judge import STATISTICS, Score, Yardstick, calibrate, distances, score
+from benchmarks.statistics.windows import copy_distance, diversity
+
+__all__ = ["STATISTICS", "Score", "Yardstick", "calibrate", "copy_distance", "distances", "diversity", "score"]
