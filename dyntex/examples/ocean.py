@@ -28,8 +28,7 @@ class OceanParameters:
 _CYCLES = 56  # waves across the shorter side: the shortest is about a metre long
 _CANVAS = 192  # the mirror is far from linear, so it is evaluated on a finer grid and averaged
 _ELEVATION = np.deg2rad(25.0)  # of the camera; orthographic, so that every pixel has one law
-_SUN = np.array([0.3, -0.85, 0.75]) / np.linalg.norm([0.3, -0.85, 0.75])
-_CHOP = 1.5  # slopes are exaggerated: the waves shorter than the lattice, which carry half the slope, are missing
+_CHOP = 1.5  # slopes are exaggerated, for the shortest waves, which carry much of the slope, are not on the lattice
 
 
 def lattice(parameters: OceanParameters, size: Size) -> Lattice:
@@ -68,21 +67,18 @@ def frames(parameters: OceanParameters, size: Size, *, fps: Fraction, rng: np.ra
 
 
 def _shade(height: Array, slope_x: Array, slope_y: Array, hue: float) -> Array:
-    """Sky mirrored by Fresnel's law (Schlick 1994), the water's own colour below it, and the sun's glitter."""
+    """Sky mirrored by Fresnel's law (Schlick 1994), and the water's own colour below it."""
     # x to the right, y away from the viewer (rows run towards it), z up.
     normal = np.stack([-_CHOP * slope_x, _CHOP * slope_y, np.ones_like(height)], axis=-1)
     normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
     view = np.array([0.0, -np.cos(_ELEVATION), np.sin(_ELEVATION)])
     facing = np.maximum(normal @ view, 0.0)
     fresnel = (0.02 + 0.98 * (1.0 - facing) ** 5)[..., None]
-    mirrored = 2.0 * facing[..., None] * normal - view
-    sky = gradient(
-        mirrored[..., 2], [(0.0, turn_hue((0.95, 0.93, 0.90), hue)), (0.9, turn_hue((0.35, 0.58, 0.9), hue))]
-    )
+    upwards = 2.0 * facing * normal[..., 2] - view[2]  # of the mirrored ray: 0 meets the horizon, 1 the zenith
+    sky = gradient(upwards, [(0.0, turn_hue((1.0, 0.98, 0.95), hue)), (0.9, turn_hue((0.35, 0.58, 0.9), hue))])
     lit = np.clip(0.5 + 0.35 * height + 1.5 * (0.45 - facing), 0.0, 1.0)  # light passes through the crests
     water = gradient(lit, [(0.0, turn_hue((0.0, 0.06, 0.14), hue)), (1.0, turn_hue((0.04, 0.30, 0.40), hue))])
-    glitter = np.maximum(mirrored @ _SUN, 0.0)[..., None] ** 60
-    return np.asarray(np.clip(water * (1.0 - fresnel) + fresnel * sky + 0.9 * glitter, 0.0, 1.0))
+    return np.asarray(np.clip(water * (1.0 - fresnel) + fresnel * sky, 0.0, 1.0))
 
 
 EXAMPLE = Example(

@@ -17,7 +17,7 @@ GRAVITY, TENSION, VISCOSITY = 9.81, 7.28e-5, 1.0e-6  # m/s^2, m^3/s^2 (sigma/rho
 
 @dataclass(frozen=True)
 class RipplesParameters:
-    wavelength: float = knob(0.20, 0.03, 0.5, "typical wavelength in metres")
+    wavelength: float = knob(0.20, 0.06, 0.5, "typical wavelength in metres")
     lifetime: float = knob(1.2, 0.1, 20.0, "coherence time of long waves in seconds")
     speed: float = knob(0.6, 0.1, 4.0, "how many seconds of the pond pass in one second of the clip")
     light: float = knob(90.0, -180.0, 180.0, "where the light comes from, degrees counter-clockwise from the right")
@@ -43,8 +43,8 @@ def variance(parameters: RipplesParameters, waves: Lattice) -> Array:
     """S_k of the height, in units in which each component of the slope has variance one."""
     k = np.hypot(*waves.k)
     k[k == 0] = np.inf
-    octaves = np.log(k * parameters.wavelength / (2 * np.pi)) / _BANDWIDTH
-    slope = np.exp(-0.5 * octaves**2) / k**2  # log-normal in |k|, spread over the circle
+    deviations = np.log(k * parameters.wavelength / (2 * np.pi)) / _BANDWIDTH
+    slope = np.exp(-0.5 * deviations**2) / k**2  # log-normal in |k|, spread over the circle
     return np.asarray(2 * slope / slope.sum() / k**2)
 
 
