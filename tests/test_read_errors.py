@@ -8,8 +8,10 @@ import struct
 import wave
 import zlib
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import imageio.v3 as iio
 import numpy as np
 import PIL.Image
@@ -17,7 +19,7 @@ import pytest
 from media_files import levels, noise, write_video
 
 from dyntex.errors import DyntexError, InputError, UsageError
-from dyntex.media import probe, read_clip
+from dyntex.media import footage, probe, read_clip, video
 
 Maker = Callable[[Path], Path]
 
@@ -55,6 +57,19 @@ def audio_only(folder: Path) -> Path:
         file.setframerate(8000)
         file.writeframes(bytes(8000))
     return folder / "a.wav"
+
+
+def song_with_a_cover(folder: Path) -> Path:
+    with av.open(str(folder / "a.mp4"), "w") as container:
+        audio = container.add_stream("aac", rate=8000)
+        cover = container.add_stream("png", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 28, 20, "rgb24"
+        cover.disposition = av.stream.Disposition.attached_pic
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        sound.rate, sound.pts, sound.time_base = 8000, 0, Fraction(1, 8000)
+        container.mux(audio.encode(sound) + cover.encode(av.VideoFrame.from_ndarray(noise(1)[0], format="rgb24")))
+        container.mux(audio.encode() + cover.encode())
+    return folder / "a.mp4"
 
 
 def no_images(folder: Path) -> Path:
@@ -182,6 +197,7 @@ CASES: dict[Maker, str] = {
     drawn_text: "text, not video",
     mp4_without_its_end: "damaged, cut short",
     audio_only: "no video stream (only audio)",
+    song_with_a_cover: "no video stream (only audio)",
     no_images: "no images",
     mixed_sizes: "9x8 pixels and 0.png is 8x8",
     not_an_image: "1.png cannot be decoded",
@@ -222,6 +238,18 @@ def test_bad_input_is_one_line_that_names_it(tmp_path: Path, capfd: pytest.Captu
 def test_probe_refuses_what_read_refuses(tmp_path: Path, maker: Maker) -> None:
     with pytest.raises(InputError, match=re.escape(CASES[maker])):
         probe(maker(tmp_path))
+
+
+def test_large_video_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # FFmpeg itself cannot write or open a video as large as an attacker's header; so the limit comes down to it.
+    path = write_video(tmp_path / "a.mkv", noise())
+    monkeypatch.setattr(footage, "MAX_PIXELS", 20 * 28 - 1)
+    monkeypatch.setattr(video, "decode", None)
+    for refuse in (read_clip, probe):
+        with pytest.raises(InputError, match="28x20"):
+            refuse(path)
+    monkeypatch.setattr(footage, "MAX_PIXELS", 20 * 28)
+    footage.check_pixels("a frame of the limit", 28, 20)
 
 
 def faststart(folder: Path) -> Path:

@@ -390,6 +390,22 @@ def test_a_folder_with_other_things_in_it_is_never_replaced(tmp_path: Path) -> N
     assert left_in(tmp_path / "home") == ["000000.png", "thesis.tex"]
 
 
+def test_a_folder_that_cannot_be_exchanged_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_clip(tmp_path / "out", clip_of(noise(2)))
+    rename = Path.rename
+
+    def refusing(self: Path, new: Path) -> Path:
+        if new == tmp_path / "out" and self.suffix != ".old":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return rename(self, new)
+
+    monkeypatch.setattr(Path, "rename", refusing)
+    with pytest.raises(DyntexError, match="Permission denied"):
+        write_clip(tmp_path / "out", clip_of(noise(3)), overwrite=True)
+    assert left_in(tmp_path) == ["out"]
+    assert read_clip(tmp_path / "out").n_frames == 2
+
+
 def test_a_folder_is_no_file_and_a_file_no_folder(tmp_path: Path) -> None:
     (tmp_path / "out.mp4").mkdir()
     with pytest.raises(UsageError, match="is a folder"):

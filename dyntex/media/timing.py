@@ -28,7 +28,7 @@ class Timing:
 
     Attributes:
         fps: frames per second.
-        uniform: frame k is shown at k / fps, to within half an interval, and no interval is skipped.
+        uniform: frame k is shown at k / fps after the first, to within half an interval.
     """
 
     fps: Fraction
@@ -55,7 +55,7 @@ def measure(ticks: Sequence[int], *, tick: Fraction, stated: Sequence[Fraction |
     ordinary = gaps[(gaps > typical / 2) & (gaps < typical * 1.5)]
     interval = Fraction(int(ordinary.sum()), len(ordinary)) if len(ordinary) else Fraction(typical)
     drift = float(np.abs(times - times[0] - np.arange(len(times)) * float(interval)).max())
-    uniform = len(ordinary) == len(gaps) and drift < interval / 2
+    uniform = drift < interval / 2
 
     # Within an unbroken run the errors of its times cancel, but for those of its two ends.
     jitter = max(1.0, float(np.abs(ordinary - float(interval)).max(initial=0.0)))
