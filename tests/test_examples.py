@@ -372,14 +372,14 @@ def test_smoke_flows_without_divergence_rises_and_stays_positive(monkeypatch: py
 
 
 def test_wind_carries_the_smoke_sideways() -> None:
-    for wind in (-0.3, 0.3):
+    for wind in (-0.15, 0.15):
         view = [
             make("smoke", size=24, n_frames=1, seed=seed, wind=wind, thickness=0.5).video[0, 0].numpy() + 1
             for seed in range(6)
         ]
         across = np.mean(view, axis=(0, 1))
         centre = np.sum(across * (np.arange(24) - 11.5)) / across.sum()
-        assert centre * wind > 0.3
+        assert centre * np.sign(wind) > 1.0  # cells of 24
 
 
 # ------------------------------------------------------------------------------------------------------------- flame

@@ -22,7 +22,7 @@ class SmokeParameters:
     speed: float = knob(1.0, 0.3, 2.0, "how many seconds of the smoke pass in one second of the clip")
     thickness: float = knob(1.0, 0.3, 3.0, "how opaque the smoke is")
     width: float = knob(0.3, 0.1, 0.6, "width of the source, in shorter sides of the frame")
-    wind: float = knob(0.0, -0.3, 0.3, "wind to the right, in shorter sides of the frame per second")
+    wind: float = knob(0.0, -0.15, 0.15, "wind to the right, in shorter sides of the frame per second")
     turbulence: float = knob(1.0, 0.2, 2.0, "strength of the random stirring")
     hue: float = knob(0.6, 0.0, 1.0, "colour of the smoke on the colour wheel: 0 red, 1/3 green, 2/3 blue")
     tint: float = knob(0.12, 0.0, 0.8, "how colourful the smoke is")
