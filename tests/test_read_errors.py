@@ -240,6 +240,31 @@ def test_probe_refuses_what_read_refuses(tmp_path: Path, maker: Maker) -> None:
         probe(maker(tmp_path))
 
 
+def test_a_trimmed_video_is_not_taken_for_a_cut_one(tmp_path: Path) -> None:
+    # A phone trims by an edit list: the first frames stay in the file, for decoding, and are not shown.
+    frames = levels(20, step=12)
+    path = write_video(tmp_path / "a.mp4", frames, codec="libx264", pixels="yuv420p", options={"crf": "1", "bf": "2"})
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"elst") + 12  # past the name, version and flags, number of entries: duration, media time
+    media_time = struct.unpack_from(">i", data, entry + 4)[0]
+    struct.pack_into(">i", data, entry + 4, media_time + 5 * 512)  # 512 units of 1/12800 s a frame
+    path.write_bytes(data)
+    found = read_clip(path).to_uint8().mean(axis=(1, 2, 3))
+    assert np.abs(found - np.arange(5, 20) * 12).max() < 6
+
+
+def test_a_video_of_no_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video, "decode", lambda *args, **options: iter(()))
+    path = write_video(tmp_path / "a.mkv", noise())
+    for refuse in (read_clip, probe):
+        with pytest.raises(InputError, match="no frame"):
+            refuse(path)
+
+
+def test_damage_before_the_first_frame_asked_for_has_its_own_words() -> None:
+    assert "--clip-frames" not in str(video.ended_early(Path("a.mp4"), 0))
+
+
 def test_large_video_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # FFmpeg itself cannot write or open a video as large as an attacker's header; so the limit comes down to it.
     path = write_video(tmp_path / "a.mkv", noise())

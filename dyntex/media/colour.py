@@ -9,7 +9,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from dyntex.errors import InputError
 from dyntex.media.footage import Image, Notice, opaque
 
-# Without the full-chroma and accurate-rounding flags, swscale's conversion tables are off by up to 3 of 255 levels.
+# Measured: without the full-chroma and accurate-rounding flags, swscale is off by a level or two of 255.
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 
 # ITU-T H.273 matrix coefficients, table 4 (the tag in a file) -> the name to print, swscale's matrix.

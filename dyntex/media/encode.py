@@ -19,7 +19,7 @@ from dyntex.media.footage import Image
 BEST_QUALITY, WORST_QUALITY = 1, 51
 VP9_WORST = 63
 CENTISECOND = Fraction(1, 100)
-GIF_LEAST = 2  # centiseconds a frame: browsers show a shorter one for ten
+GIF_MOST = Fraction(50)  # frames a second: browsers show one of less than two centiseconds for ten
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def colour_graph(height: int, width: int, recipe: Recipe) -> av.filter.Graph:
 
 def gif_times(n_frames: int, fps: Fraction) -> list[int]:
     """When each frame of a GIF begins, in centiseconds: rounded, so that the mean rate is right where a GIF can."""
-    interval = max(Fraction(GIF_LEAST), 1 / (fps * CENTISECOND))
+    interval = 1 / (min(fps, GIF_MOST) * CENTISECOND)
     return [round(i * interval) for i in range(n_frames + 1)]
 
 

@@ -60,7 +60,7 @@ def window(frames: Iterable[Item], start: int, n_frames: int | None, *, name: ob
     """Items ``start`` to ``start + n_frames``, or to the end where there are fewer or ``n_frames`` is None.
 
     Raises:
-        InputError: there are ``start`` items or fewer.
+        InputError: there are ``start`` items or fewer, or none.
     """
     counted = 0
     taken = False
@@ -69,6 +69,8 @@ def window(frames: Iterable[Item], start: int, n_frames: int | None, *, name: ob
         if counted > start:
             taken = True
             yield item
+    if counted == 0:
+        raise InputError(f"{name} has no frame that can be decoded: it is damaged or cut short")
     if not taken:
         raise InputError(
             f"{name} has {counted} frames, so it cannot be read from frame {start}: choose a smaller start"

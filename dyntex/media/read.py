@@ -103,8 +103,6 @@ def read_clip(
             raise InputError(
                 f"{source} changes size from {w0}x{h0} to {w}x{h} at frame {start + len(frames) - 1}: choose a size"
             )
-    if not frames:
-        raise InputError(f"{source} has no frame from frame {start} on: choose a smaller start")
     return Clip.from_uint8(np.stack(frames), found.fps)
 
 

@@ -9,8 +9,9 @@ import torch
 
 from dyntex.clip import Clip
 from dyntex.errors import UsageError
+from dyntex.media.atomic import atomic, check_place
 from dyntex.media.footage import Image
-from dyntex.media.write import atomic, check_place, save_png
+from dyntex.media.write import save_png
 
 GAP = 2  # pixels between frames
 ROW_GAP = 8  # between original and synthesis

@@ -22,7 +22,8 @@ FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "PPM", "JPEG2000
 TICKS = {"GIF": Fraction(1, 100), "PNG": Fraction(1, 120_000)}  # seconds; PNG's hold 1001/30000 and its like exactly
 MILLISECOND = Fraction(1, 1000)
 EXIF_ORIENTATION = 0x0112  # the tag; its values 5 to 8 lie on a side
-BROWSER_DELAY = 100  # ms, what browsers make of an animation's frame that asks for 10 ms or less
+# Browsers show a GIF's frame that asks for 10 ms or less, and any other's that asks for none, for 100 ms.
+SHORTEST, BROWSER_DELAY = 10, 100
 FPS_KEY = "dyntex:fps"  # a text chunk in each PNG of a folder, which has no rate otherwise
 
 
@@ -126,16 +127,17 @@ def frame_times(path: Path) -> list[int]:
     """
     with opened(path) as image:
         tick = tick_of(image)
-        times, now = [], 0
+        times, now = [], Fraction(0)
         try:
             for i, frame in enumerate(ImageSequence.Iterator(image)):
                 if i < int(getattr(image, "default_image", False)):
                     continue
                 if getattr(image, "n_frames", 1) > 1:
                     frame.load()  # WebP knows a frame's duration only then
-                times.append(now)
+                times.append(round(now / tick))
                 duration = Fraction(frame.info.get("duration", 0)).limit_denominator(100_000)
-                now += round((duration if duration > 10 else BROWSER_DELAY) * MILLISECOND / tick)
+                shortest = SHORTEST if image.format == "GIF" else 0
+                now += (duration if duration > shortest else BROWSER_DELAY) * MILLISECOND
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise damaged(path, error) from error
     return times

@@ -82,14 +82,17 @@ def unreadable(path: Path, error: Exception) -> InputError:
 def scan(container: av.container.InputContainer, stream: VideoStream, *, limit: int | None) -> Scan:
     """The times of the first ``limit`` frames (of all for None), from the packets alone."""
     ticks: list[int] = []
-    counted = 0
+    counted = hidden = 0  # hidden: what an edit list cuts away, but decoding needs
     timed = not container.format.flags & NO_TIMESTAMPS
     indexed = len(stream.index_entries)
     whole, corrupt = True, False
     wanted = None if limit is None else limit + LOOK_AHEAD
     try:
         for packet in container.demux(stream):
-            if packet.size == 0 or packet.is_discard:
+            if packet.size == 0:
+                continue
+            if packet.is_discard:
+                hidden += 1
                 continue
             if wanted is not None and counted >= wanted:
                 whole = False
@@ -109,7 +112,7 @@ def scan(container: av.container.InputContainer, stream: VideoStream, *, limit: 
     covered = round((ticks[-1] - ticks[0]) * tick * timing.fps) + 1 if ticks else counted
     promised = _promised(container.format.name, stream, indexed, timing.fps)
     if container.format.name == SEEKABLE[0]:
-        missing = promised - counted
+        missing = promised - counted - hidden
     else:
         missing = promised - covered if covered < promised * COMPLETE else 0
     return Scan(ticks, tick, counted, timing, max(missing, int(corrupt)) if whole else 0, whole)
@@ -118,7 +121,7 @@ def scan(container: av.container.InputContainer, stream: VideoStream, *, limit: 
 def _promised(container: str, stream: VideoStream, indexed: int, fps: Fraction) -> int:
     """The number of frames that the file's own header says it has; 0 where it does not say."""
     if container == SEEKABLE[0]:
-        return indexed  # not stream.frames, which counts what an edit list hides
+        return indexed  # not stream.frames, which counts all that an edit list cuts away
     length = stream.metadata.get("DURATION", "")  # Matroska's, "00:00:05.280000000"
     if length.count(":") == 2:
         hours, minutes, seconds = length.split(":")
@@ -200,6 +203,8 @@ def first_frame(path: Path) -> av.VideoFrame:
 
 
 def ended_early(path: Path, n_frames: int) -> InputError:
+    if n_frames == 0:
+        return InputError(f"{path} is damaged or cut short before the first frame asked for: give the whole file")
     return InputError(
         f"{path} is damaged or cut short: only {n_frames} of the frames asked for can be decoded; "
         f"ask for those alone with --clip-frames {n_frames}, or give the whole file"

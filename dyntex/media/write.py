@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
-import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from fractions import Fraction
 from itertools import chain, pairwise
 from pathlib import Path
 
-import av
 import numpy as np
 import PIL.Image
 from PIL.PngImagePlugin import PngInfo
 
 from dyntex.clip import Clip
 from dyntex.errors import DyntexError, UsageError
-from dyntex.media.encode import BEST_QUALITY, RECIPES, WORST_QUALITY, encode, encode_gif, gif_times
+from dyntex.media.atomic import atomic, check_place
+from dyntex.media.encode import BEST_QUALITY, GIF_MOST, RECIPES, WORST_QUALITY, encode, encode_gif, gif_times
 from dyntex.media.footage import Image, Notice, ignore
 from dyntex.media.read import Kind, kind_of, open_footage
 from dyntex.media.stills import FPS_KEY
@@ -29,8 +24,8 @@ from dyntex.media.webp import encode_webp
 FOLDER = ""  # the ending of a folder of PNGs
 ENDINGS = (*RECIPES, ".gif", ".webp", ".npy")
 FRAME = re.compile(r"\d{6,}\.png")
-# Seconds by which the whole clip's length may differ on re-opening: the tick of the format's clock.
-CLOCKS = {".gif": Fraction(1, 100), ".webp": Fraction(1, 1000), ".mkv": Fraction(1, 1000), ".webm": Fraction(1, 1000)}
+# Seconds by which the clip's length may differ on re-opening: a tick of the format's clock at each end.
+LENGTH_SLACK, GIF_SLACK = Fraction(2, 1000), Fraction(2, 100)
 DEFAULT_QUALITY = 17
 NO_METADATA: Mapping[str, str] = {}
 
@@ -56,21 +51,6 @@ def check_writable(path: str | Path, *, overwrite: bool = False) -> None:
     elif not target.is_dir() or not all(FRAME.fullmatch(file.name) for file in target.iterdir()):
         # Replacing a folder deletes what is in it.
         raise UsageError(f"{path} holds other things than numbered PNG frames: choose a new folder")
-
-
-def check_place(target: Path, *, overwrite: bool) -> None:
-    """Whether something may be put in a place, whatever its ending.
-
-    Raises:
-        UsageError: its parent folder is missing or read-only, or it exists and may not be overwritten.
-    """
-    parent = target.absolute().parent
-    if not parent.is_dir():
-        raise UsageError(f"{target} cannot be written because {parent} is not a folder: make it first")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise UsageError(f"{target} cannot be written because {parent} is read-only: choose another folder")
-    if target.exists() and not overwrite:
-        raise UsageError(f"{target} exists: choose another name or pass --overwrite")
 
 
 def write_clip(
@@ -245,67 +225,24 @@ def _check(written: Path, ending: str, clip: Clip, *, n_frames: int, path: str |
         )
     if kind is Kind.ARRAY or n_frames == 1:
         return  # neither has a rate
-    asked = _gif_rate(clip.fps) if ending == ".gif" else clip.fps
-    if abs(1 / found.fps - 1 / asked) * (n_frames - 1) > CLOCKS.get(ending, 0):
+    asked, slack = (min(clip.fps, GIF_MOST), GIF_SLACK) if ending == ".gif" else (clip.fps, LENGTH_SLACK)
+    if abs(1 / found.fps - 1 / asked) * (n_frames - 1) > slack:
         raise DyntexError(
             f"{path} should play at {asked} frames per second and came back with {found.fps}: "
             "nothing was kept; try another ending"
         )
 
 
-def _gif_rate(fps: Fraction) -> Fraction:
-    return min(fps, Fraction(50))
-
-
 def _say_gif_rate(n_frames: int, fps: Fraction, notice: Notice) -> None:
     times = gif_times(n_frames, fps)
     delays = sorted({after - before for before, after in pairwise(times)})
-    if fps > 50:
-        notice(f"a GIF plays at most 50 frames a second, so {float(fps):.4g} became 50: .webp, .apng and .mp4 keep it")
+    if fps > GIF_MOST:
+        notice(
+            f"a GIF plays at most {GIF_MOST} frames a second, so {float(fps):.4g} became {GIF_MOST}: "
+            ".webp, .apng and .mp4 keep the rate"
+        )
     elif len(delays) > 1:
         notice(
             f"a GIF counts in hundredths of a second, so frames last {delays[0]} or {delays[-1]} of them, "
             f"{float(fps):.4g} a second on average: .webp, .apng and .mp4 keep the rate"
         )
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """A temporary name in ``path``'s folder, renamed to ``path`` at the end or removed on any failure.
-
-    Raises:
-        DyntexError: the disk is full or refuses.
-    """
-    # A name with the real ending, by which readers choose, and not tempfile's, whose file only its owner may read.
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
-    try:
-        yield temporary
-        _replace(temporary, path)
-    except (OSError, av.FFmpegError) as error:
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-        reason = "the disk is full: free some space" if full else f"{getattr(error, 'strerror', None) or error}"
-        raise DyntexError(f"{path} could not be written ({reason})") from error
-    finally:
-        _remove(temporary)
-
-
-def _replace(temporary: Path, path: Path) -> None:
-    if not path.is_dir():
-        os.replace(temporary, path)
-        return
-    # A folder cannot be renamed onto a full one: the old one steps aside, and comes back if the new one cannot come.
-    aside = temporary.with_suffix(".old")
-    path.rename(aside)
-    try:
-        temporary.rename(path)
-    except OSError:
-        aside.rename(path)
-        raise
-    _remove(aside)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
