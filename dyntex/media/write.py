@@ -84,7 +84,7 @@ def write_stream(
     metadata: Mapping[str, str] = NO_METADATA,
     notice: Notice = ignore,
 ) -> None:
-    """Write clips of one size and rate end to end, in the memory of one of them.
+    """Write clips of one size and rate end to end, in the memory of two of them.
 
     The file is written beside its place under a temporary name, re-opened, decoded and checked (frames, size, rate),
     and only then renamed; on any failure nothing is left of it and what was in its place stays.
