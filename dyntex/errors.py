@@ -41,3 +41,9 @@ class MissingDependencyError(DyntexError):
     """An optional package is not installed (exit code 6)."""
 
     exit_code = 6
+
+
+class StoppedError(DyntexError):
+    """The user stopped the run; what was learnt so far is saved (exit code 130)."""
+
+    exit_code = 130

@@ -1,0 +1,119 @@
+"""``dyntex info``: what a clip or a model is, and what learning it would cost here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dyntex.cli import words
+
+
+def info(
+    source: Annotated[
+        str, typer.Argument(help="A clip (as for synthesize) or a model folder.", metavar="SOURCE|MODEL")
+    ],
+    preset: Annotated[str | None, typer.Option(help="Measure the cost of this preset only.")] = None,
+    measure: Annotated[bool, typer.Option(help="Measure the cost of training, by running a few steps.")] = True,
+    clip_frames: words.ClipFrames = None,
+    device: words.Device = "auto",
+    quiet: words.Quiet = False,
+    as_json: words.AsJson = False,
+) -> None:
+    """Say what SOURCE is; for a clip, also the memory and time that learning it takes on this machine."""
+    words.check_numbers(positive={"--clip-frames": clip_frames})
+    if (Path(source) / "model.safetensors").is_file():
+        about = _model(Path(source))
+    else:
+        about = _clip(source)
+        if measure:
+            about["cost"] = _cost(source, preset, clip_frames, device, quiet=quiet)
+    about = {"schema_version": words.SCHEMA_VERSION, "source": source, **about}
+    if as_json:
+        words.print_json(about)
+    else:
+        _show(about)
+
+
+def _clip(source: str) -> dict[str, Any]:
+    from dyntex.media import probe
+
+    about = asdict(probe(source))
+    about["fps"] = None if about["fps"] is None else float(about["fps"])
+    return about
+
+
+def _model(folder: Path) -> dict[str, Any]:
+    from dyntex.coopnets import CoopNets
+
+    model = CoopNets.load(folder)
+    channels, n_frames, height, width = model.shape
+    return {
+        "kind": "model",
+        "preset": model.config.preset,
+        "iterations": model.iterations,
+        "channels": channels,
+        "n_frames": n_frames,
+        "height": height,
+        "width": width,
+        "fps": float(model.fps),
+        "parameters": {
+            "descriptor": sum(p.numel() for p in model.des.parameters()),
+            "generator": sum(p.numel() for p in model.gen.parameters()),
+        },
+    }
+
+
+def _cost(source: str, only: str | None, clip_frames: int | None, device: str, *, quiet: bool) -> list[dict[str, Any]]:
+    from dyntex.cli.progress import Teller
+    from dyntex.estimate import estimate
+    from dyntex.media import probe
+    from dyntex.presets import PRESETS, preset
+
+    presets = PRESETS.values() if only is None else [preset(only)]
+    chosen = words.choose_device(device)
+    teller = Teller(quiet=quiet)
+    about = probe(source)
+    rows = []
+    for config in presets:
+        height, width = words.choose_size(source, config)
+        n_frames = min(clip_frames or config.n_frames, about.n_frames or config.n_frames)
+        if n_frames < max(config.min_frames, config.window):
+            rows.append({"preset": config.preset, "problem": f"the clip has {n_frames} frames"})
+            continue
+        teller.say(f"measuring a step of {config.preset} at {width}x{height}")
+        cost = estimate(config, (3, n_frames, height, width), device=chosen)
+        row: dict[str, Any] = {"preset": config.preset, "size": [height, width], "n_frames": n_frames}
+        if cost.problem:
+            row["problem"] = cost.problem
+        else:
+            row |= {
+                "seconds_per_iteration": round(cost.seconds, 3),
+                "iterations": config.iterations,
+                "training_seconds": round(cost.seconds * config.iterations, 1),
+                "peak_rss_mb": round(cost.peak_bytes / 2**20, 1),
+            }
+        rows.append(row)
+    return rows
+
+
+def _show(about: dict[str, Any]) -> None:
+    for key, value in about.items():
+        if key not in ("cost", "schema_version") and value not in ("", None, {}):
+            print(f"{key.replace('_', ' ')}: {value}")
+    for row in about.get("cost", []):
+        if "problem" in row:
+            print(f"{row['preset']:12} cannot: {row['problem']}")
+        else:
+            print(
+                f"{row['preset']:12} {row['iterations']} iterations of {row['seconds_per_iteration']:.2f} s: "
+                f"{_duration(row['training_seconds'])}, {row['peak_rss_mb'] / 1024:.1f} GiB"
+            )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,57 @@
+"""``dyntex sample``: a model in, a video out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dyntex.cli import words
+
+
+def sample(
+    model: Annotated[Path, typer.Argument(help="A model folder that train or synthesize saved.", metavar="MODEL")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The video to write; its ending is its format.")],
+    frames: Annotated[int | None, typer.Option(help="Length; by default that of the clip it was taught on.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Langevin revisions; 0 is the generator alone. By default as in training.")
+    ] = None,
+    seed: words.Seed = 0,
+    device: words.Device = "auto",
+    overwrite: words.Overwrite = False,
+    quiet: words.Quiet = False,
+    as_json: words.AsJson = False,
+) -> None:
+    """Make a new video from a trained MODEL."""
+    words.check_numbers(positive={"--frames": frames}, not_negative={"--steps": steps, "--seed": seed})
+
+    from dyntex import __version__
+    from dyntex.cli.progress import Teller
+    from dyntex.cli.synthesize import SYNTHESIS
+    from dyntex.cli.work import Work
+    from dyntex.coopnets import CoopNets
+    from dyntex.media import check_writable, write_stream
+
+    check_writable(out, overwrite=overwrite)
+    chosen = words.choose_device(device)
+    with Teller(quiet=quiet) as teller:
+        fitted = CoopNets.load(model, device=chosen)
+        work = Work(str(model), fitted.config, seed, chosen, teller)
+        n_frames = frames or fitted.shape[1]
+        teller.say(f"synthesizing {n_frames} frames")
+        settings = {"comment": json.dumps({"dyntex": __version__, **work.settings(), "steps": steps})}
+        with work.timed("write"):
+            chunks = work.counted("synthesize", fitted.stream(n_frames, rng=work.rng(SYNTHESIS), n_steps=steps))
+            write_stream(out, chunks, n_frames=n_frames, overwrite=overwrite, metadata=settings)
+        work.seconds["write"] = round(work.seconds["write"] - work.seconds["synthesize"], 3)
+        report = work.report(
+            output=out,
+            fps=fitted.fps,
+            size=fitted.shape[2:],
+            n_frames=n_frames,
+            iterations=fitted.iterations,
+            model=str(model),
+        )
+    words.print_result(report, as_json=as_json)

@@ -1,0 +1,122 @@
+"""``dyntex synthesize``: a clip in, a new video out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dyntex.cli import words
+from dyntex.errors import UsageError
+
+if TYPE_CHECKING:
+    from dyntex.clip import Clip
+
+SYNTHESIS = 1
+"""Added to the seed: training and synthesis draw different numbers, and ``sample`` draws the same as ``synthesize``."""
+
+
+def synthesize(
+    source: words.Source,
+    out: words.Out = None,
+    frames: Annotated[int | None, typer.Option(help="Length of the result; by default the learnt clip's.")] = None,
+    size: words.Size = None,
+    start: words.Start = 0,
+    clip_frames: words.ClipFrames = None,
+    method: Annotated[str, typer.Option(help="coop, or a baseline: lds, fft-lds, hosvd, kpcr.")] = "coop",
+    preset: words.Preset = "fast",
+    iterations: words.Iterations = None,
+    budget: words.Budget = None,
+    seed: words.Seed = 0,
+    device: words.Device = "auto",
+    save_model: Annotated[Path | None, typer.Option(help="Folder to save the model to, not the run folder.")] = None,
+    run_dir: words.RunDir = None,
+    checkpoint_every: words.CheckpointEvery = 60.0,
+    resume: words.Resume = False,
+    overwrite: words.Overwrite = False,
+    quiet: words.Quiet = False,
+    as_json: words.AsJson = False,
+) -> None:
+    """Learn a texture from SOURCE and write new video of it."""
+    words.check_numbers(
+        positive={"--frames": frames, "--clip-frames": clip_frames, "--checkpoint-every": checkpoint_every},
+        not_negative={"--start": start, "--seed": seed},
+    )
+    wanted = words.parse_size(size)
+    config = words.choose_config(preset, size=wanted, iterations=iterations, budget=budget)
+    words.check_method(method)
+    if method != "coop" and (resume or save_model or budget or iterations):
+        raise UsageError(f"--method {method} has no training: leave out --resume, --save-model, --iterations, --budget")
+
+    from dyntex import __version__
+    from dyntex.cli.progress import Teller
+    from dyntex.cli.work import Work, check_model_place, stem_of
+    from dyntex.clip import concatenate
+    from dyntex.media import check_writable, sheet, side_by_side, write_clip, write_png, write_stream
+
+    out = out or Path(f"{stem_of(source)}-synthesis.mp4")
+    check_writable(out, overwrite=overwrite)
+    if save_model is not None:
+        check_model_place(save_model, overwrite=overwrite)
+    with Teller(quiet=quiet) as teller:
+        work = Work(source, config, seed, words.choose_device(device), teller)
+        clip = work.read(size=wanted, start=start, n_frames=clip_frames)
+        n_frames = frames or clip.n_frames
+
+        chunks: Iterator[Clip]
+        learnt: dict[str, Any]
+        if method == "coop":
+            model, place = work.teach(
+                clip,
+                folder=run_dir or out.with_name(f"{out.stem or out.name}.run"),
+                model=save_model,
+                budget=budget,
+                save_every=checkpoint_every,
+                resume=resume,
+                overwrite=overwrite,
+            )
+            chunks = model.stream(n_frames, rng=work.rng(SYNTHESIS))
+            learnt = {"model": str(place), "iterations": model.iterations}
+        else:
+            with work.timed("fit"):
+                from baselines import METHODS
+
+                fitted = METHODS[method].fit(clip, rng=work.rng())
+            chunks = fitted.stream(n_frames, rng=work.rng(SYNTHESIS))
+            learnt = {"model": None, "iterations": None, "preset": method}
+
+        teller.say(f"synthesizing {n_frames} frames")
+        head: list[Clip] = []
+        with work.timed("write"):
+            settings = {"comment": json.dumps({"dyntex": __version__, **work.settings(), "source": source})}
+            timed = work.counted("synthesize", kept(chunks, head, clip.n_frames))
+            write_stream(out, timed, n_frames=n_frames, overwrite=overwrite, metadata=settings)
+            made = concatenate(head)
+            sheet_path = out.with_name(f"{out.stem}.sheet.png")
+            write_png(sheet_path, sheet(clip, made), overwrite=True)
+            side = out.with_name(f"{out.stem}.side.mp4")
+            write_clip(side, side_by_side(clip, made), overwrite=True)
+        work.seconds["write"] = round(work.seconds["write"] - work.seconds["synthesize"], 3)
+        report = work.report(
+            output=out,
+            fps=clip.fps,
+            size=(clip.height, clip.width),
+            n_frames=n_frames,
+            sheet=str(sheet_path),
+            side_by_side=str(side),
+            **learnt,
+        )
+        teller.say(f"the original is over the result in {sheet_path}, and beside it in {side}")
+    words.print_result(report, as_json=as_json)
+
+
+def kept(chunks: Iterator[Clip], head: list[Clip], n_frames: int) -> Iterator[Clip]:
+    """Pass chunks on, and keep those that hold the first frames."""
+    for chunk in chunks:
+        missing = n_frames - sum(part.n_frames for part in head)
+        if missing > 0:
+            head.append(chunk.segment(0, min(missing, chunk.n_frames)))
+        yield chunk

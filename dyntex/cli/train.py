@@ -1,0 +1,63 @@
+"""``dyntex train``: a clip in, a model out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dyntex.cli import words
+
+
+def train(
+    source: words.Source,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to save the model to.")],
+    size: words.Size = None,
+    start: words.Start = 0,
+    clip_frames: words.ClipFrames = None,
+    preset: words.Preset = "fast",
+    iterations: words.Iterations = None,
+    budget: words.Budget = None,
+    seed: words.Seed = 0,
+    device: words.Device = "auto",
+    run_dir: words.RunDir = None,
+    checkpoint_every: words.CheckpointEvery = 60.0,
+    resume: words.Resume = False,
+    overwrite: words.Overwrite = False,
+    quiet: words.Quiet = False,
+    as_json: words.AsJson = False,
+) -> None:
+    """Learn a texture from SOURCE and save the model, from which ``dyntex sample`` makes videos."""
+    words.check_numbers(
+        positive={"--clip-frames": clip_frames, "--checkpoint-every": checkpoint_every},
+        not_negative={"--start": start, "--seed": seed},
+    )
+    wanted = words.parse_size(size)
+    config = words.choose_config(preset, size=wanted, iterations=iterations, budget=budget)
+
+    from dyntex.cli.progress import Teller
+    from dyntex.cli.work import Work, check_model_place
+
+    check_model_place(out, overwrite=overwrite)
+    with Teller(quiet=quiet) as teller:
+        work = Work(source, config, seed, words.choose_device(device), teller)
+        clip = work.read(size=wanted, start=start, n_frames=clip_frames)
+        fitted, place = work.teach(
+            clip,
+            folder=run_dir or out.with_name(f"{out.name}.run"),
+            model=out,
+            budget=budget,
+            save_every=checkpoint_every,
+            resume=resume,
+            overwrite=overwrite,
+        )
+        report = work.report(
+            output=place,
+            fps=clip.fps,
+            size=(clip.height, clip.width),
+            n_frames=clip.n_frames,
+            iterations=fitted.iterations,
+            model=str(place),
+        )
+    words.print_result(report, as_json=as_json)

@@ -1,0 +1,191 @@
+"""Words that several commands share: options, and what they mean."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dyntex.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from dyntex.config import CoopConfig
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="A video, animation, image, folder of frames, .npy/.npz array, or example:NAME.", metavar="SOURCE"
+    ),
+]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="The video to write; its ending is its format.")]
+Size = Annotated[
+    str | None, typer.Option(help="Frame size to learn and make: S for SxS, or HxW. By default the preset's.")
+]
+Start = Annotated[int, typer.Option(help="First frame of the source to learn from.")]
+ClipFrames = Annotated[int | None, typer.Option(help="How many frames of the source to learn from.")]
+Preset = Annotated[str, typer.Option(help="Networks and settings: fast, paper-fc64, paper-fc128, paper-st.")]
+Iterations = Annotated[int | None, typer.Option(help="Cooperative iterations; by default the preset's.")]
+Budget = Annotated[float | None, typer.Option(help="Seconds to train, in place of --iterations.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same clip on the same type of device.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+RunDir = Annotated[Path | None, typer.Option(help="Folder of the run: settings, metrics, checkpoints, samples.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is in the output's place.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notices.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the path.")]
+CheckpointEvery = Annotated[float, typer.Option(help="Seconds between checkpoints.")]
+
+SCHEMA_VERSION = 1
+MIN_SIDE = 8
+
+
+def version(
+    show: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="Print the versions of dyntex and its engines.")
+    ] = False,
+) -> None:
+    if show:
+        import av
+        import torch
+
+        from dyntex import __version__
+
+        ffmpeg = ".".join(map(str, av.library_versions["libavcodec"]))
+        print(f"dyntex {__version__} (torch {torch.__version__}, av {av.__version__}, FFmpeg libavcodec {ffmpeg})")
+        raise typer.Exit
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """``"128"`` or ``"96x128"`` as (height, width)."""
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdecimal() and MIN_SIDE <= int(part) <= 8192 for part in parts):
+        raise UsageError(f"--size {text} is no size: give one side, like 128, or HxW, like 96x128 ({MIN_SIDE} to 8192)")
+    return int(parts[0]), int(parts[-1])
+
+
+def check_numbers(*, positive: Mapping[str, float | None] = {}, not_negative: Mapping[str, int | None] = {}) -> None:
+    """Refuse numbers out of range; None is an option that was not given."""
+    for name, value in positive.items():
+        # Written so that NaN is refused too.
+        if value is not None and not 0 < value < float("inf"):
+            raise UsageError(f"{name} {value:g} is not positive: give a number above 0")
+    for name, value in not_negative.items():
+        if value is not None and value < 0:
+            raise UsageError(f"{name} {value} is negative: give 0 or more")
+
+
+def check_method(name: str) -> None:
+    """Refuse an unknown method."""
+    from baselines import METHODS
+    from dyntex.config import suggest
+
+    known = ("coop", *METHODS)
+    if name not in known:
+        raise UsageError(f"there is no method {name!r}{suggest(name, known)}; the methods are {', '.join(known)}")
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name, where it is there."""
+    import torch
+
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device("cuda" if there["cuda"] else "cpu")
+    kind = name.partition(":")[0]
+    if kind not in there:
+        raise UsageError(f"--device {name} is unknown: choose auto, cpu, cuda or mps")
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError):
+        raise UsageError(f"--device {name} is not on this machine: choose auto or cpu") from None
+    return torch.device(name)
+
+
+def choose_config(
+    name: str, *, size: tuple[int, int] | None, iterations: int | None, budget: float | None
+) -> CoopConfig:
+    """The preset with the command's changes."""
+    from dataclasses import replace
+
+    from dyntex.presets import preset
+
+    config = preset(name)
+    check_numbers(positive={"--iterations": iterations, "--budget": budget})
+    if iterations is not None and budget is not None:
+        raise UsageError(f"--iterations {iterations} and --budget {budget:g} exclude each other: give one of them")
+    if size is not None and config.fixed_size and size != (config.size, config.size):
+        raise UsageError(
+            f"--size {size[0]}x{size[1]} cannot be made by preset {name!r}, which makes {config.size}x{config.size}: "
+            "choose that size, or preset 'fast'"
+        )
+    if size is not None and any(side % config.multiple for side in size):
+        raise UsageError(
+            f"--size {size[0]}x{size[1]} cannot be made by preset {name!r}: its sides are multiples "
+            f"of {config.multiple}"
+        )
+    return config if iterations is None else replace(config, iterations=iterations)
+
+
+def choose_size(source: str, config: CoopConfig) -> tuple[int, int]:
+    """The size to learn at when none was asked for: the preset's, or less where the source itself is smaller."""
+    from dyntex.media import probe
+
+    about = probe(source)
+    side = min(about.height, about.width)
+    if side < MIN_SIDE:
+        raise InputError(
+            f"{source} has {about.width}x{about.height} pixels, and the shorter side needs {MIN_SIDE}: "
+            "take a larger clip"
+        )
+    if not config.fixed_size:
+        side = max(config.multiple, min(config.size, side // config.multiple * config.multiple))
+        return side, side
+    return config.size, config.size
+
+
+@contextmanager
+def stoppable() -> Iterator[Callable[[], bool]]:
+    """Within, the first Ctrl-C (or SIGTERM) is a wish to stop that the training asks for; the second stops at once."""
+    wished = False
+
+    def wish(number: int, frame: FrameType | None) -> None:
+        nonlocal wished
+        if wished:
+            raise KeyboardInterrupt
+        wished = True
+
+    before = {number: signal.signal(number, wish) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: wished
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def peak_rss_mb() -> float:
+    """The process's largest resident memory so far, in MiB."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts KiB, macOS bytes.
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def print_json(data: dict[str, Any]) -> None:
+    print(json.dumps(data))
+
+
+def print_result(report: dict[str, Any], *, as_json: bool) -> None:
+    """The result alone on stdout: the path that was written, or the whole report as one JSON object."""
+    print(json.dumps(report) if as_json else report["output"])

@@ -1,0 +1,154 @@
+"""What ``synthesize`` and ``train`` have in common: read the clip, teach the networks, keep the model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dyntex.cli import words
+from dyntex.cli.progress import Teller
+from dyntex.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from dyntex.clip import Clip
+    from dyntex.config import CoopConfig
+    from dyntex.coopnets import CoopNets
+
+
+@dataclass
+class Work:
+    """One command's work on a clip.
+
+    Attributes:
+        seconds: wall time by stage.
+    """
+
+    source: str
+    config: CoopConfig
+    seed: int
+    device: torch.device
+    teller: Teller
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        clock = time.monotonic()
+        yield
+        self.seconds[stage] = round(time.monotonic() - clock, 3)
+
+    def counted(self, stage: str, chunks: Iterator[Clip]) -> Iterator[Clip]:
+        """Pass chunks on, and count the time that making them took."""
+        self.seconds[stage] = 0.0
+        while True:
+            clock = time.monotonic()
+            chunk = next(chunks, None)
+            self.seconds[stage] = round(self.seconds[stage] + time.monotonic() - clock, 3)
+            if chunk is None:
+                return
+            yield chunk
+
+    def settings(self) -> dict[str, Any]:
+        """What the result depends on."""
+        return {"preset": self.config.preset, "seed": self.seed, "device": self.device.type}
+
+    def rng(self, offset: int = 0) -> torch.Generator:
+        import torch
+
+        return torch.Generator(self.device).manual_seed(self.seed + offset)
+
+    def read(self, *, size: tuple[int, int] | None, start: int, n_frames: int | None) -> Clip:
+        from dyntex.media import read_clip
+
+        with self.timed("read"):
+            clip = read_clip(
+                self.source,
+                size=size or words.choose_size(self.source, self.config),
+                start=start,
+                n_frames=n_frames or self.config.n_frames,
+                notice=self.teller.say,
+            )
+        self.teller.say(f"read {clip.n_frames} frames of {clip.width}x{clip.height} at {float(clip.fps):g} a second")
+        return clip
+
+    def teach(
+        self,
+        clip: Clip,
+        *,
+        folder: Path,
+        model: Path | None,
+        budget: float | None,
+        save_every: float,
+        resume: bool,
+        overwrite: bool,
+    ) -> tuple[CoopNets, Path]:
+        """Train in a run folder; the model is saved in it, or where it was asked for."""
+        from dyntex.run import Run
+
+        with self.timed("fit"), words.stoppable() as stop:
+            run = Run(
+                folder,
+                self.config,
+                seed=self.seed,
+                device=self.device,
+                budget=budget,
+                save_every=save_every,
+                resume=resume,
+                overwrite=overwrite,
+                on_step=self.teller.training,
+                notice=self.teller.say,
+                stop=stop,
+            )
+            run.prepare()
+            self.teller.say(
+                f"the descriptor and the generator of {self.config.preset!r} teach each other; run folder {folder}"
+            )
+            fitted = run.train(clip)
+            place = model or folder / "model"
+            fitted.save(place)
+        return fitted, place
+
+    def report(
+        self, *, output: Path, fps: Fraction, size: tuple[int, ...], n_frames: int, **more: Any
+    ) -> dict[str, Any]:
+        """The object that ``--json`` prints."""
+        return {
+            "schema_version": words.SCHEMA_VERSION,
+            "output": str(output),
+            "frames": n_frames,
+            "fps": float(fps),
+            "height": size[0],
+            "width": size[1],
+            **self.settings(),
+            "seconds": self.seconds,
+            "peak_rss_mb": words.peak_rss_mb(),
+            **more,
+        }
+
+
+def check_model_place(folder: Path, *, overwrite: bool) -> None:
+    """Whether a model can be saved there.
+
+    Raises:
+        UsageError: the parent folder is missing, or another file or model is in the place.
+    """
+    if not folder.absolute().parent.is_dir():
+        raise UsageError(f"the model cannot be saved to {folder}: the folder {folder.absolute().parent} does not exist")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"the model cannot be saved to {folder}: it is a file; name a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise UsageError(f"{folder} is not empty: choose another folder or pass --overwrite")
+
+
+def stem_of(source: str) -> str:
+    """A name for what is made of a source: ``clips/fire.avi`` and ``example:fire`` give ``fire``."""
+    if source.startswith("example:"):
+        return source.removeprefix("example:").split("?")[0]
+    path = Path(source)
+    return path.stem or path.resolve().name

@@ -1,0 +1,365 @@
+"""Cooperative training: the descriptor and the generator teach each other (Xie et al. 2020, algorithm 1)."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dyntex.config import CoopConfig, StateSpaceConfig
+from dyntex.descriptor import Descriptor
+from dyntex.errors import InputError
+from dyntex.generator import Generator
+from dyntex.langevin import langevin
+from dyntex.layers import OPEN, Axes
+from dyntex.state_space import StateSpaceGenerator
+
+AnyGenerator = Generator | StateSpaceGenerator
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """What one iteration looked like; lengths are in pixel units of [-1, 1].
+
+    Attributes:
+        iteration: counted from 1.
+        gap: mean f(y_obs) - mean f(y_rev): what the descriptor tells data from samples by; oscillates when healthy.
+        energy: mean U(y_rev).
+        gen_loss: mean squared distance of g(z) from the revised sample.
+        move: root-mean-square distance that the Langevin dynamics moved the samples.
+        des_grad, gen_grad: norms of the parameters' gradients.
+        chain_difference: mean |difference| between chains, as a share of that between the first chain and the clip;
+            0 when all chains are alike.
+        frame_step: mean |frame-to-frame step| of the samples, as a share of the clip's; 0 when frozen, 1 when alive.
+    """
+
+    iteration: int
+    gap: float
+    energy: float
+    gen_loss: float
+    move: float
+    des_grad: float
+    gen_grad: float
+    chain_difference: float
+    frame_step: float
+
+
+class Teaching:
+    """Everything that changes while the networks teach each other, so that it can be saved and continued.
+
+    Args:
+        config: the whole training.
+        y_obs: (1, C, T, H, W), the observed clip, on the device to train on.
+        rng: on that device; draws the initial weights.
+        condition_channels: K.
+    """
+
+    def __init__(self, config: CoopConfig, y_obs: Tensor, *, rng: torch.Generator, condition_channels: int = 0) -> None:
+        self.config = config
+        self.iteration = 0
+        self.step_scale = 1.0
+        self.des, self.gen = networks(config, y_obs, rng=rng, condition_channels=condition_channels)
+        self.ema = copy.deepcopy(self.gen) if config.ema else None
+        self.opt_des = torch.optim.Adam(self.des.parameters(), lr=config.lr_des, betas=(config.beta1, 0.999))
+        self.opt_gen = torch.optim.Adam(self.gen.parameters(), lr=config.lr_gen, betas=(config.beta1, 0.999))
+        self.memory: list[tuple[Tensor, Tensor]] = []  # (z, y_rev) of earlier chains, one chain each
+
+    @property
+    def sampler(self) -> AnyGenerator:
+        """The generator that synthesizes: the averaged one where there is one."""
+        return self.gen if self.ema is None else self.ema
+
+    def state(self, rng: torch.Generator) -> dict[str, Tensor]:
+        """All of it as named tensors, the random state included: what it takes to go on as if never stopped.
+
+        The tensors are the live ones where that is possible: copy them before the next iteration changes them.
+        """
+        state = {
+            "iteration": torch.tensor(self.iteration),
+            "step_scale": torch.tensor(self.step_scale, dtype=torch.float64),
+            "rng": rng.get_state(),
+            "memory.length": torch.tensor(len(self.memory)),
+        }
+        for name, net in self._networks().items():
+            state |= {f"{name}.{key}": value for key, value in net.state_dict().items()}
+        for name, optimiser in self._optimisers().items():
+            state |= {f"{name}.{key}": value for key, value in _optimiser_state(optimiser)}
+        for i, (z, y) in enumerate(self.memory):
+            state |= {f"memory.{i}.z": z, f"memory.{i}.y": y}
+        return state
+
+    def load(self, state: Mapping[str, Tensor], rng: torch.Generator) -> None:
+        """Take over what :meth:`state` gave, bit for bit.
+
+        Raises:
+            InputError: a tensor is missing, unknown or of another shape; nothing was changed then.
+        """
+        self._check(state)
+        device = self.gen_device
+        self.iteration = int(state["iteration"])
+        self.step_scale = float(state["step_scale"])
+        rng.set_state(state["rng"].cpu())
+        for name, net in self._networks().items():
+            net.load_state_dict(_under(state, name))
+        for name, optimiser in self._optimisers().items():
+            _load_optimiser(optimiser, _under(state, name))
+        slots = range(int(state["memory.length"]))
+        # Copies: the chains that go on write into the memory, never into what was loaded.
+        pairs = [(state[f"memory.{i}.z"], state[f"memory.{i}.y"]) for i in slots]
+        self.memory = [(z.to(device, copy=True), y.to(device, copy=True)) for z, y in pairs]
+
+    def _networks(self) -> dict[str, nn.Module]:
+        nets: dict[str, nn.Module] = {"descriptor": self.des, "generator": self.gen}
+        return nets if self.ema is None else nets | {"average": self.ema}
+
+    def _optimisers(self) -> dict[str, torch.optim.Adam]:
+        return {"optimiser.descriptor": self.opt_des, "optimiser.generator": self.opt_gen}
+
+    @property
+    def gen_device(self) -> torch.device:
+        return next(self.gen.parameters()).device
+
+    def _check(self, state: Mapping[str, Tensor]) -> None:
+        expected = {
+            f"{name}.{key}": value for name, net in self._networks().items() for key, value in net.state_dict().items()
+        }
+        check_tensors(state, expected, "the checkpoint")
+        for name, optimiser in self._optimisers().items():
+            slots = {
+                f"{name}.{i}.{key}": p
+                for i, p in enumerate(_parameters(optimiser))
+                for key in ("exp_avg", "exp_avg_sq")
+            }
+            if int(state.get("iteration", torch.tensor(0))) > 0:
+                check_tensors(state, slots, "the checkpoint")
+        check_tensors(state, dict.fromkeys(("iteration", "step_scale", "rng", "memory.length")), "the checkpoint")
+
+
+def check_tensors(state: Mapping[str, Tensor], expected: Mapping[str, Tensor | None], what: str) -> None:
+    """Every expected tensor is there, with its shape (any shape where None is expected).
+
+    Raises:
+        InputError: the first that is not.
+    """
+    for key, value in expected.items():
+        if key not in state:
+            raise InputError(f"{what} lacks the tensor {key!r}: it belongs to another preset or is damaged")
+        if value is not None and state[key].shape != value.shape:
+            have, need = ("x".join(map(str, shape)) or "scalar" for shape in (state[key].shape, value.shape))
+            raise InputError(
+                f"{what} holds {key!r} as {have}, and this preset and size need {need}: "
+                "use the preset and size it was made with"
+            )
+
+
+def _under(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    return {key[len(name) + 1 :]: value for key, value in state.items() if key.startswith(name + ".")}
+
+
+def _parameters(optimiser: torch.optim.Adam) -> list[Tensor]:
+    return [p for group in optimiser.param_groups for p in group["params"]]
+
+
+def _optimiser_state(optimiser: torch.optim.Adam) -> Iterator[tuple[str, Tensor]]:
+    for i, parameter in enumerate(_parameters(optimiser)):
+        for key, value in optimiser.state.get(parameter, {}).items():
+            yield f"{i}.{key}", value
+
+
+def _load_optimiser(optimiser: torch.optim.Adam, state: Mapping[str, Tensor]) -> None:
+    optimiser.state.clear()
+    for i, parameter in enumerate(_parameters(optimiser)):
+        slots = _under(state, str(i))
+        if slots:
+            # Adam keeps its step count on the CPU and its moments beside the parameter.
+            optimiser.state[parameter] = {
+                key: value.to("cpu" if key == "step" else parameter.device, copy=True) for key, value in slots.items()
+            }
+
+
+def networks(
+    config: CoopConfig, y_obs: Tensor, *, rng: torch.Generator, condition_channels: int = 0
+) -> tuple[Descriptor, AnyGenerator]:
+    """The two networks of a config, as they are before the first iteration, on the device of ``y_obs``."""
+    _, channels, _, height, width = y_obs.shape
+    n_frames = config.window or y_obs.shape[2]
+    cpu = torch.Generator().manual_seed(int(torch.randint(2**31, (1,), generator=rng, device=rng.device)))
+    des = Descriptor(config.descriptor, (channels + condition_channels, n_frames, height, width), rng=cpu)
+    gen: AnyGenerator
+    if isinstance(config.generator, StateSpaceConfig):
+        gen = StateSpaceGenerator(config.generator, y_obs.cpu(), rng=cpu, condition_channels=condition_channels)
+    else:
+        shape = (channels, n_frames, height, width)
+        gen = Generator(config.generator, shape, rng=cpu, condition_channels=condition_channels)
+    if not y_obs.is_meta:
+        des.fit_reference(y_obs.cpu())
+    return des.to(y_obs.device), gen.to(y_obs.device)
+
+
+def teach(
+    t: Teaching,
+    y_obs: Tensor,
+    cond: Tensor,
+    *,
+    rng: torch.Generator,
+    progress: Callable[[int], float] | None = None,
+) -> Iterator[StepInfo]:
+    """Run the cooperative iterations, one record for each; mutates ``t``.
+
+    Args:
+        t: the networks and their optimisers.
+        y_obs: (1, C, T, H, W), the observed clip.
+        cond: (1, K, T, H, W), its condition.
+        rng: on the clip's device.
+        progress: share of the training that is done when this many iterations are; the loop ends at 1. By default
+            iterations over ``config.iterations``; a time budget is another such function.
+    """
+    config = t.config
+    done = progress or (lambda iteration: iteration / config.iterations)
+    n_frames = config.window or y_obs.shape[2]
+    real_step = (y_obs[:, :, 1:] - y_obs[:, :, :-1]).abs().mean() if y_obs.shape[2] > 1 else y_obs.new_ones(())
+    while (share := done(t.iteration)) < 1.0:
+        t.gen.train()
+        _set_rates(t, share)
+        y_real, cond_real = _windows(y_obs, cond, n_frames, config.n_chains if config.window else 1, rng)
+        if config.data_noise:
+            noise = torch.randn(y_real.shape, generator=rng, device=y_real.device)
+            y_real = y_real + config.data_noise * t.des.scale * noise
+        cond_chain = cond_real.expand(config.n_chains, -1, -1, -1, -1)
+
+        # G0 generate: y_gen = g(z), z ~ N(0, I)
+        z = torch.randn((config.n_chains, *t.gen.latent_shape(n_frames)), generator=rng, device=y_obs.device)
+        slots, recalled = _recall(t, z, rng)
+        y_gen = t.gen(z, cond_chain)[:, :, :n_frames]
+
+        # D1 revise: y_rev = K Langevin steps of the descriptor from y_gen, or from where a recalled chain stood
+        start = y_gen.detach().clone()
+        for b, earlier in recalled.items():
+            start[b] = earlier
+        y_rev = revise(t.des, start, cond_chain, config, rng=rng, step_scale=t.step_scale)
+        for b, slot in enumerate(slots):
+            t.memory[slot : slot + 1] = [(z[b].clone(), y_rev[b].clone())]
+
+        # G1 infer (optional): z moves to explain y_rev
+        if config.n_steps_z:
+            z = infer(t.gen, z, y_rev, cond_chain, config, rng=rng)
+            y_gen = t.gen(z, cond_chain)[:, :, :n_frames]
+
+        # D2 learn: ascend mean f(y_obs) - mean f(y_rev)
+        f = t.des(torch.cat((y_real, y_rev)), torch.cat((cond_real, cond_chain)))
+        f_real, f_rev = f[: len(y_real)].mean(), f[len(y_real) :].mean()
+        des_grad = _update(t.opt_des, t.des, f_rev - f_real, config.grad_limit)
+
+        # G2 learn: descend |y_rev - g(z)|^2 / 2 gen_std^2
+        gen_loss = (y_rev - y_gen).square().mean() / (2.0 * config.gen_std**2)
+        gen_grad = _update(t.opt_gen, t.gen, gen_loss, config.grad_limit)
+        if t.ema is not None:
+            _average(t.ema, t.gen, min(config.ema, (1 + t.iteration) / (10 + t.iteration)))
+
+        t.iteration += 1
+        with torch.no_grad():
+            energy = t.des.reference_energy(y_rev).mean() - f_rev
+            spread = (y_rev[:1] - y_real[:1]).abs().mean()
+            chains = (y_rev[1:] - y_rev[:-1]).abs().mean() if len(y_rev) > 1 else spread
+            frames = (y_rev[:, :, 1:] - y_rev[:, :, :-1]).abs().mean() if n_frames > 1 else real_step
+            move = (y_rev - y_gen).square().mean().sqrt()
+            # One transfer from the device for all numbers.
+            numbers = torch.stack((f_real - f_rev, energy, gen_loss, move, des_grad, gen_grad))
+            ratios = torch.stack((chains / spread, frames / real_step))
+            values = torch.cat((numbers, ratios)).tolist()
+        yield StepInfo(t.iteration, *values)
+
+
+def revise(
+    des: Descriptor,
+    y: Tensor,
+    cond: Tensor,
+    config: CoopConfig,
+    *,
+    rng: torch.Generator,
+    n_steps: int | None = None,
+    step_scale: float = 1.0,
+    periodic: Axes = OPEN,
+) -> Tensor:
+    """D1: the descriptor's Langevin dynamics from ``y`` (B, C, T, H, W), as the config sets them."""
+    return langevin(
+        lambda y: des.energy(y, cond, periodic=periodic),
+        y,
+        n_steps=config.n_steps if n_steps is None else n_steps,
+        step=config.step * step_scale,
+        rng=rng,
+        temperature=config.temperature,
+        scale=des.scale,
+        drift_limit=config.drift_limit,
+    )
+
+
+def infer(
+    gen: AnyGenerator, z: Tensor, y_rev: Tensor, cond: Tensor, config: CoopConfig, *, rng: torch.Generator
+) -> Tensor:
+    """G1: Langevin dynamics of z on |z|^2/2 + |y_rev - g(z)|^2 / 2 gen_std^2 (equation 9), from the z that began it."""
+    n_frames = y_rev.shape[2]
+
+    def energy(z: Tensor) -> Tensor:
+        error = (y_rev - gen(z, cond)[:, :, :n_frames]).square().flatten(1).sum(1)
+        u: Tensor = 0.5 * z.square().flatten(1).sum(1) + error / (2.0 * config.gen_std**2)
+        return u
+
+    return langevin(energy, z, n_steps=config.n_steps_z, step=config.step_z, rng=rng)
+
+
+def _recall(t: Teaching, z: Tensor, rng: torch.Generator) -> tuple[list[int], dict[int, Tensor]]:
+    """Memory slots of all chains, and where the chains that go on stood; their old z replaces the new one in ``z``.
+
+    A chain that starts afresh is given the next free slot, or takes over a random one once the memory is full.
+    """
+    config = t.config
+    slots: list[int] = []
+    recalled: dict[int, Tensor] = {}
+    free = len(t.memory)
+    for b in range(len(z) if config.memory else 0):
+        go_on, pick = torch.rand(2, generator=rng, device=rng.device).tolist()
+        if t.memory and go_on < config.persistent:
+            slot = int(pick * len(t.memory))
+            z[b], recalled[b] = t.memory[slot]
+        elif free < config.memory:
+            slot, free = free, free + 1
+        else:
+            slot = int(pick * len(t.memory))
+        slots.append(slot)
+    return slots, recalled
+
+
+def _windows(y: Tensor, cond: Tensor, n_frames: int, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """``n`` windows of the clip and its condition, at random starts."""
+    starts = torch.randint(y.shape[2] - n_frames + 1, (n,), generator=rng, device=rng.device).tolist()
+    cut = [(y[:, :, s : s + n_frames], cond[:, :, s : s + n_frames]) for s in starts]
+    return torch.cat([a for a, _ in cut]), torch.cat([b for _, b in cut])
+
+
+def _set_rates(t: Teaching, share: float) -> None:
+    """Constant rates over the first half, then linearly down to ``lr_decay`` of them."""
+    factor = 1.0 - (1.0 - t.config.lr_decay) * max(0.0, 2.0 * share - 1.0)
+    for optimiser, rate in ((t.opt_des, t.config.lr_des), (t.opt_gen, t.config.lr_gen)):
+        for group in optimiser.param_groups:
+            group["lr"] = rate * factor * t.step_scale
+
+
+def _update(optimiser: torch.optim.Optimizer, net: nn.Module, loss: Tensor, limit: float) -> Tensor:
+    """One optimiser step; returns the norm of the gradient before it was clipped."""
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = nn.utils.clip_grad_norm_(net.parameters(), limit or math.inf)
+    optimiser.step()
+    return norm
+
+
+@torch.no_grad()
+def _average(ema: nn.Module, net: nn.Module, decay: float) -> None:
+    for a, b in zip(ema.state_dict().values(), net.state_dict().values(), strict=True):
+        if a.is_floating_point():
+            a.lerp_(b, 1.0 - decay)

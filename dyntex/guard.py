@@ -1,0 +1,96 @@
+"""The watchdog: training that ran away is rolled back and goes on with a smaller step."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+
+import torch
+from torch import Tensor
+
+from dyntex.coop import StepInfo, Teaching, teach
+from dyntex.errors import DivergedError
+
+MAX_ROLLBACKS = 3
+SHRINK = 0.5
+"""Factor on the Langevin step and both learning rates at every rollback."""
+
+
+def guarded(
+    t: Teaching,
+    y_obs: Tensor,
+    cond: Tensor,
+    *,
+    rng: torch.Generator,
+    keep: Callable[[], None],
+    go_back: Callable[[], None],
+    keep_now: Callable[[StepInfo], bool],
+    notice: Callable[[str], None],
+    progress: Callable[[int], float] | None = None,
+) -> Iterator[StepInfo]:
+    """:func:`dyntex.coop.teach` under a watchdog; the records of iterations that were rolled back are not yielded.
+
+    Args:
+        t, y_obs, cond, rng, progress: as for ``teach``.
+        keep: save the state of ``t`` and ``rng`` as the last good one; called once before the first iteration.
+        go_back: restore it.
+        keep_now: whether to keep the state after this (healthy) iteration.
+        notice: told a sentence at each rollback.
+
+    Raises:
+        DivergedError: it ran away again after the last rollback; the state is the last good one.
+    """
+    watch = Watch()
+    keep()
+    for info in teach(t, y_obs, cond, rng=rng, progress=progress):
+        trouble = watch.trouble(info)
+        if trouble is None:
+            if keep_now(info):
+                keep()
+            yield info
+            continue
+        step_scale = t.step_scale
+        go_back()
+        if step_scale <= SHRINK**MAX_ROLLBACKS:
+            raise DivergedError(
+                f"training diverged at iteration {info.iteration} ({trouble}), also with {step_scale:g} of the step; "
+                f"the last good state, of iteration {t.iteration}, is kept: try smaller learning rates or another seed"
+            )
+        # From the scale that failed, which what was kept may be older than.
+        t.step_scale = step_scale * SHRINK
+        notice(
+            f"iteration {info.iteration} ran away ({trouble}): back to iteration {t.iteration}, "
+            f"with {t.step_scale:g} of the step"
+        )
+        watch = Watch()
+
+
+class Watch:
+    """Tells a runaway iteration from a lively one.
+
+    Energies of 1e7 are natural with the paper's settings, so the gap and the gradient's norm are compared with their
+    own recent medians and not with a constant; what is not finite, or has left the range of pixels, needs no history.
+    """
+
+    def __init__(self, *, window: int = 50, factor: float = 1e3) -> None:
+        self.window = window
+        self.factor = factor
+        self.gaps: deque[float] = deque(maxlen=window)
+        self.grads: deque[float] = deque(maxlen=window)
+
+    def trouble(self, info: StepInfo) -> str | None:
+        """What is wrong with an iteration, in a few words, or None."""
+        for name, value in asdict(info).items():
+            if not math.isfinite(value):
+                return f"{name} is {value}"
+        if info.move > 1.0:
+            return f"the samples moved by {info.move:.3g}, half the range of a pixel"
+        for name, value, past in (("energy gap", abs(info.gap), self.gaps), ("gradient", info.des_grad, self.grads)):
+            if len(past) == self.window and value > self.factor * statistics.median(past):
+                return f"the {name} is {value:.3g}, {self.factor:g} times its recent median"
+        self.gaps.append(abs(info.gap))
+        self.grads.append(info.des_grad)
+        return None

@@ -1,0 +1,127 @@
+"""The presets: architectures and settings as values. Nothing else in the code knows their names."""
+
+from __future__ import annotations
+
+from dyntex.config import (
+    FULL,
+    CoopConfig,
+    DescriptorConfig,
+    GeneratorConfig,
+    Head,
+    Layer,
+    StateSpaceConfig,
+    suggest,
+)
+from dyntex.errors import UsageError
+
+# Descriptors of Xie et al. (2020), section 7 and the released code.
+FC_S = Head(
+    (
+        Layer(120, (5, 5, 5), (2, 2, 2)),
+        Layer(30, (5, FULL, FULL), (2, 1, 1), padding=(2, 0, 0)),
+        Layer(10, (5, 1, 1), (2, 1, 1), padding=(2, 0, 0), activation="none"),
+    )
+)
+FRAME_2 = Head(
+    (
+        Layer(200, (3, 7, 7), (1, 2, 2)),
+        Layer(10, (FULL, FULL, FULL), (2, 2, 2), padding="valid", activation="none"),
+    )
+)
+FRAME_3 = Head(
+    (
+        Layer(120, (1, 3, 3), (1, 2, 2)),
+        Layer(200, (3, 3, 3), (2, 2, 2)),
+        Layer(1, (FULL, FULL, FULL), (2, 2, 2), padding="valid", activation="none"),
+    )
+)
+# The fully convolutional descriptor of STGConvNet (Xie, Zhu, Wu 2017), for textures stationary in space and time.
+ST = Head(
+    (
+        Layer(120, (15, 15, 15), (7, 7, 7)),
+        Layer(40, (7, 7, 7), (3, 3, 3)),
+        Layer(20, (2, 3, 3), (1, 2, 2), activation="none"),
+    )
+)
+
+_FC_S_GENERATOR = (
+    Layer(256, (5, 1, 1), padding="valid", batch_norm=True),
+    Layer(128, (5, 32, 32), (2, 1, 1), padding="valid", extra=(1, 0, 0), batch_norm=True),
+)
+FC_S_64 = GeneratorConfig((5, 1, 1), (*_FC_S_GENERATOR, Layer(0, (5, 5, 5), (2, 2, 2), activation="tanh")))
+FC_S_128 = GeneratorConfig(
+    (5, 1, 1),
+    (
+        *_FC_S_GENERATOR,
+        Layer(64, (5, 5, 5), (2, 2, 2), batch_norm=True),
+        Layer(0, (2, 5, 5), (1, 2, 2), activation="tanh"),
+    ),
+)
+ST_GENERATOR = GeneratorConfig(
+    (5, 4, 4),
+    (
+        Layer(512, (4, 4, 4), batch_norm=True),
+        Layer(256, (4, 4, 4), (2, 2, 2), batch_norm=True),
+        Layer(128, (4, 4, 4), (2, 2, 2), batch_norm=True),
+        Layer(64, (4, 4, 4), (2, 2, 2), batch_norm=True),
+        Layer(0, (4, 4, 4), (2, 2, 2), activation="tanh"),
+    ),
+)
+
+
+def _scale(pool: int) -> Head:
+    """One level of the pyramid of ``fast``: even kernels, whose gradients leave no checkerboard, and two ends."""
+    fixed = (
+        Layer(16, (2, FULL, FULL), padding="valid", activation="silu"),
+        Layer(1, (1, 1, 1), activation="none"),
+    )
+    free = (
+        Layer(32, (3, 4, 4), (1, 2, 2), activation="silu"),
+        Layer(1, (1, 1, 1), activation="none"),
+    )
+    trunk = (
+        Layer(24, (1, 6, 6), (1, 2, 2), activation="silu"),
+        Layer(32, (3, 4, 4), (1, 2, 2), activation="silu"),
+    )
+    return Head(trunk, ends=(fixed, free), pool=(1, pool, pool))
+
+
+FAST = CoopConfig(
+    "fast",
+    DescriptorConfig((_scale(1), _scale(2)), ref_std=0.02, reference="pixel", init_std=0.0),
+    StateSpaceConfig(),
+    multiple=8,
+    min_frames=16,
+    window=16,
+    iterations=400,
+    n_steps=6,
+    step=0.05,
+    temperature=0.01,
+    drift_limit=0.02,
+    lr_des=1e-3,
+    lr_gen=5e-4,
+    lr_decay=0.1,
+    data_noise=0.1,
+    ema=0.99,
+)
+
+PRESETS: dict[str, CoopConfig] = {
+    config.preset: config
+    for config in (
+        FAST,
+        CoopConfig("paper-fc64", DescriptorConfig((FC_S,)), FC_S_64, size=64, fixed_size=True),
+        CoopConfig("paper-fc128", DescriptorConfig((FC_S,)), FC_S_128, size=128, fixed_size=True),
+        CoopConfig("paper-st", DescriptorConfig((ST,)), ST_GENERATOR, size=64, multiple=16, min_frames=21),
+    )
+}
+
+
+def preset(name: str) -> CoopConfig:
+    """The preset of that name.
+
+    Raises:
+        UsageError: there is none; the message suggests the nearest.
+    """
+    if name not in PRESETS:
+        raise UsageError(f"there is no preset {name!r}{suggest(name, PRESETS)}; the presets are {', '.join(PRESETS)}")
+    return PRESETS[name]
