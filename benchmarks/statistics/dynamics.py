@@ -62,7 +62,8 @@ def spectrum(views: Views) -> list[Tensor]:
     orientation and the sign of the frequency. The bands are the scales and what is left below them. One squared grey
     level is added.
     """
-    hann = torch.hann_window(WINDOW)
+    # Symmetric and without the zeros at its ends, so that a clip and its reverse have the same power.
+    hann = torch.hann_window(WINDOW + 2, periodic=False)[1:-1]
     low = halve(halve(halve(views.axes[:1])))
     rows = []
     for band in [*(level[0] for level in views.oriented), low.to(torch.complex64)]:

@@ -23,17 +23,20 @@ def appearance(views: Views) -> list[Tensor]:
     * layer 2, how contrast is itself arranged: ``E`` and root mean square of ``|gabor(m)|``.
 
     The ratio of ``E m`` to ``sqrt(E m^2)`` is what a Gaussian surrogate of the right spectrum gets wrong. All
-    entries have the clip's units, so that one relative distance can hold them.
+    entries have the clip's units, so that one relative distance can hold them. One grey level, the same in every clip,
+    is appended: without it two blank clips would differ by their rounding errors.
     """
+    visible = torch.tensor([LEVEL])
     groups = []
     for level in views.oriented:
         r = level.flatten(0, 1)  # (N, T, H, W), N = colour axes * orientations
         m = r.abs()
         flat = m.flatten(1)
         meets = (flat @ flat.T / flat.shape[1]).sqrt()
-        groups.append(torch.cat([flat.mean(dim=1), meets.flatten(), _cube_root(r.real.pow(3).flatten(1).mean(dim=1))]))
+        skew = _cube_root(r.real.pow(3).flatten(1).mean(dim=1))
+        groups.append(torch.cat([flat.mean(dim=1), meets.flatten(), skew, visible]))
         second = gabor(halve(m)).abs().flatten(2)  # (N, O, T * H/2 * W/2)
-        groups.append(torch.cat([second.mean(dim=2).flatten(), second.square().mean(dim=2).sqrt().flatten()]))
+        groups.append(torch.cat([second.mean(dim=2).flatten(), second.square().mean(dim=2).sqrt().flatten(), visible]))
     return groups
 
 
