@@ -96,9 +96,9 @@ class Teaching:
         """Take over what :meth:`state` gave, bit for bit.
 
         Raises:
-            InputError: a tensor is missing, unknown or of another shape; nothing was changed then.
+            InputError: a tensor is missing or of another shape; nothing was changed then.
         """
-        self._check(state)
+        self._check(state, rng)
         device = self.gen_device
         self.iteration = int(state["iteration"])
         self.step_scale = float(state["step_scale"])
@@ -123,20 +123,20 @@ class Teaching:
     def gen_device(self) -> torch.device:
         return next(self.gen.parameters()).device
 
-    def _check(self, state: Mapping[str, Tensor]) -> None:
+    def _check(self, state: Mapping[str, Tensor], rng: torch.Generator) -> None:
         expected = {
             f"{name}.{key}": value for name, net in self._networks().items() for key, value in net.state_dict().items()
         }
+        scalar = torch.zeros(())
+        expected |= {"iteration": scalar, "step_scale": scalar, "memory.length": scalar, "rng": rng.get_state()}
         check_tensors(state, expected, "the checkpoint")
-        for name, optimiser in self._optimisers().items():
-            slots = {
-                f"{name}.{i}.{key}": p
-                for i, p in enumerate(_parameters(optimiser))
-                for key in ("exp_avg", "exp_avg_sq")
-            }
-            if int(state.get("iteration", torch.tensor(0))) > 0:
-                check_tensors(state, slots, "the checkpoint")
-        check_tensors(state, dict.fromkeys(("iteration", "step_scale", "rng", "memory.length")), "the checkpoint")
+        if int(state["iteration"]) > 0:
+            for name, optimiser in self._optimisers().items():
+                for i, p in enumerate(_parameters(optimiser)):
+                    slots = {"step": scalar, "exp_avg": p, "exp_avg_sq": p}
+                    check_tensors(state, {f"{name}.{i}.{key}": value for key, value in slots.items()}, "the checkpoint")
+        for i in range(int(state["memory.length"])):
+            check_tensors(state, dict.fromkeys((f"memory.{i}.z", f"memory.{i}.y")), "the checkpoint")
 
 
 def check_tensors(state: Mapping[str, Tensor], expected: Mapping[str, Tensor | None], what: str) -> None:
@@ -189,14 +189,15 @@ def networks(
     n_frames = config.window or y_obs.shape[2]
     cpu = torch.Generator().manual_seed(int(torch.randint(2**31, (1,), generator=rng, device=rng.device)))
     des = Descriptor(config.descriptor, (channels + condition_channels, n_frames, height, width), rng=cpu)
+    # On the meta device there are shapes and no numbers, and both fits give the shapes of what a checkpoint fills in.
+    clip = y_obs if y_obs.is_meta else y_obs.cpu()
+    des.fit_reference(clip)
     gen: AnyGenerator
     if isinstance(config.generator, StateSpaceConfig):
-        gen = StateSpaceGenerator(config.generator, y_obs.cpu(), rng=cpu, condition_channels=condition_channels)
+        gen = StateSpaceGenerator(config.generator, clip, rng=cpu, condition_channels=condition_channels)
     else:
         shape = (channels, n_frames, height, width)
         gen = Generator(config.generator, shape, rng=cpu, condition_channels=condition_channels)
-    if not y_obs.is_meta:
-        des.fit_reference(y_obs.cpu())
     return des.to(y_obs.device), gen.to(y_obs.device)
 
 
@@ -221,7 +222,10 @@ def teach(
     config = t.config
     done = progress or (lambda iteration: iteration / config.iterations)
     n_frames = config.window or y_obs.shape[2]
-    real_step = (y_obs[:, :, 1:] - y_obs[:, :, :-1]).abs().mean() if y_obs.shape[2] > 1 else y_obs.new_ones(())
+    # Bounded from below, because nothing is a share of a still clip's motion.
+    real_step = (
+        (y_obs[:, :, 1:] - y_obs[:, :, :-1]).abs().mean().clamp_min(1e-6) if y_obs.shape[2] > 1 else y_obs.new_ones(())
+    )
     while (share := done(t.iteration)) < 1.0:
         t.gen.train()
         _set_rates(t, share)
@@ -266,7 +270,7 @@ def teach(
             spread = (y_rev[:1] - y_real[:1]).abs().mean()
             chains = (y_rev[1:] - y_rev[:-1]).abs().mean() if len(y_rev) > 1 else spread
             frames = (y_rev[:, :, 1:] - y_rev[:, :, :-1]).abs().mean() if n_frames > 1 else real_step
-            move = (y_rev - y_gen).square().mean().sqrt()
+            move = (y_rev - start).square().mean().sqrt()
             # One transfer from the device for all numbers.
             numbers = torch.stack((f_real - f_rev, energy, gen_loss, move, des_grad, gen_grad))
             ratios = torch.stack((chains / spread, frames / real_step))

@@ -17,7 +17,7 @@ from dyntex.clip import Clip, concatenate
 from dyntex.config import CoopConfig, from_json, to_json
 from dyntex.coop import AnyGenerator, StepInfo, Teaching, check_tensors, networks, revise
 from dyntex.descriptor import Descriptor
-from dyntex.errors import InputError
+from dyntex.errors import InputError, UsageError
 from dyntex.guard import guarded
 from dyntex.layers import OPEN, Axes
 from dyntex.presets import FAST
@@ -117,6 +117,9 @@ class CoopNets:
             rng: on the networks' device; z and the Langevin noise.
             n_steps: K; 0 is the generator alone.
             periodic: axes of (T, H, W) along which the end leads into the beginning.
+
+        Raises:
+            UsageError: ``n_frames`` is not positive.
         """
         return concatenate(self.stream(n_frames, rng=rng, n_steps=n_steps, periodic=periodic))
 
@@ -124,12 +127,19 @@ class CoopNets:
         self, n_frames: int, *, rng: torch.Generator, n_steps: int | None = None, periodic: Axes = OPEN
     ) -> Iterator[Clip]:
         """What :meth:`synthesize` gives, in chunks."""
-        z = torch.randn((1, *self.gen.latent_shape(n_frames)), generator=rng, device=rng.device)
-        cond = z.new_zeros(1, 0, n_frames, *self.shape[2:])
+        if n_frames < 1:
+            raise UsageError(f"{n_frames} frames were asked for; ask for at least 1")
+        return self._make(n_frames, rng, n_steps, periodic)
+
+    def _make(self, n_frames: int, rng: torch.Generator, n_steps: int | None, periodic: Axes) -> Iterator[Clip]:
+        # What is too short for the descriptor to score is the beginning of something longer.
+        made = max(n_frames, self.config.min_frames)
+        z = torch.randn((1, *self.gen.latent_shape(made)), generator=rng, device=rng.device)
+        cond = z.new_zeros(1, 0, made, *self.shape[2:])
         with torch.no_grad():
-            y = self.gen(z, cond, periodic=periodic)[:, :, :n_frames]
+            y = self.gen(z, cond, periodic=periodic)[:, :, :made]
         y = revise(self.des, y, cond, self.config, rng=rng, n_steps=n_steps, periodic=periodic)
-        yield Clip(y[0].clamp(-1.0, 1.0).cpu(), self.fps)
+        yield Clip(y[0, :, :n_frames].clamp(-1.0, 1.0).cpu(), self.fps)
 
     def save(self, folder: Path) -> None:
         """Write ``model.safetensors`` and ``config.json``.
@@ -160,7 +170,8 @@ class CoopNets:
             InputError: the folder is no model, or its files are damaged or do not belong together.
         """
         about = load_json(folder / CONFIG)
-        if not isinstance(about, dict) or about.get("schema_version") != SCHEMA_VERSION or "shape" not in about:
+        keys = {"schema_version", "shape", "fps", "iterations", "config"}
+        if not isinstance(about, dict) or about.get("schema_version") != SCHEMA_VERSION or not keys <= about.keys():
             raise InputError(f"{folder / CONFIG} is not the config of a dyntex model of version {SCHEMA_VERSION}")
         config = from_json(about["config"], where=str(folder / CONFIG))
         channels, n_frames, height, width = about["shape"]
@@ -181,10 +192,9 @@ class CoopNets:
 
 
 def _fill(net: torch.nn.Module, name: str, tensors: Mapping[str, Tensor], what: str) -> None:
-    parameters = {f"{name}.{key}": value for key, value in net.named_parameters()}
+    parameters: dict[str, Tensor] = {f"{name}.{key}": value for key, value in net.named_parameters()}
     buffers = {f"buffers.{name}.{key}": value for key, value in net.named_buffers()}
-    check_tensors(tensors, parameters, what)
-    check_tensors(tensors, dict.fromkeys(buffers), what)
+    check_tensors(tensors, parameters | buffers, what)
     state = {key.removeprefix(f"{name}."): tensors[key] for key in parameters}
     state |= {key.removeprefix(f"buffers.{name}."): tensors[key] for key in buffers}
     net.load_state_dict(state, assign=True)
