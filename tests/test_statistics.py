@@ -22,6 +22,7 @@ from benchmarks.statistics import (
     dynamics,
     filters,
     score,
+    stills,
 )
 from dyntex.clip import Clip
 from dyntex.errors import InputError
@@ -238,6 +239,28 @@ def test_filters_tell_which_way_and_how_fast_a_grating_travels() -> None:
     assert still.max() < 1e-5
 
 
+def test_second_layer_sees_how_contrast_is_arranged() -> None:
+    # Noise in stripes of 4 pixels: half resolution makes them a contrast grating of wavelength 4, the filters' own.
+    # The carrier is the same either way, so the first layer hardly tells vertical stripes from horizontal ones.
+    noise = 0.3 * torch.randn(1, 16, 64, 64, generator=generator(0))
+    stripes = (torch.arange(64) // 4 % 2).float()
+    for orientation, mask in ((0, stripes.view(1, -1)), (2, stripes.view(-1, 1))):
+        first, second = stills.appearance(filters.look(clip(noise * mask)))[:2]
+        arranged = second[:16].view(4, 4).mean(dim=0)
+        assert int(arranged.argmax()) == orientation
+        assert arranged.max() > 1.5 * arranged.median()
+        assert first[:4].max() < 1.3 * first[:4].min()
+
+
+def test_a_negative_differs_in_colour_and_in_bright_against_dark_alone(train: Clip, heldout: Clip) -> None:
+    found, natural = distances(clip(-train.video), train), distances(train, heldout)
+    for name, value in found.items():
+        if name in ("appearance", "colour"):
+            assert value > natural[name], name
+        else:
+            assert value < 1e-5, name
+
+
 def test_layout_sees_where_and_appearance_does_not(train: Clip) -> None:
     # Half a turn of the frame: the same content elsewhere (but for what crosses the borders).
     turned = distances(clip(train.video.roll(SIDE // 2, dims=2)), train)
@@ -400,6 +423,12 @@ def test_collapsed_chains_have_no_diversity_and_fresh_ones_do(train: Clip, heldo
     # Two stretches that share 44 of 64 frames find each other again.
     assert diversity(shifted, train, heldout) < 0.5
     assert diversity([process(seed) for seed in (1, 2, 3)], train, heldout) == pytest.approx(1.0, abs=0.15)
+
+
+def test_longer_samples_do_not_look_less_diverse(train: Clip, heldout: Clip) -> None:
+    samples = [process(seed, 2 * FRAMES) for seed in (1, 2)]
+    cut = [sample.segment(0, FRAMES) for sample in samples]
+    assert diversity(samples, train, heldout) == diversity(cut, train, heldout)
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------

@@ -4,12 +4,11 @@ Nothing here is part of the score: a clip that is copied scores well, and only t
 
 A window is ``FRAMES`` consecutive frames averaged down to ``SIDE x SIDE`` blocks. Consecutive frames, so that shuffled
 training frames are not found in the training clip; small blocks, so that noise on a copy cannot pass for novelty. The
-distance between windows is the root mean square over their values. A shifted, mirrored or slowed copy is not found.
+distance between windows is Euclidean. A shifted, mirrored or slowed copy is not found.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import permutations
 
@@ -70,7 +69,7 @@ def _windows(video: Tensor) -> Tensor:
 def _mean_nearest(queries: Tensor, pool: Tensor) -> float:
     # The mode that subtracts before it squares: a replay is at distance 0 exactly.
     distances = torch.cdist(queries, pool, compute_mode="donot_use_mm_for_euclid_dist")
-    return float(distances.min(dim=1).values.mean()) / math.sqrt(queries.shape[1])
+    return float(distances.min(dim=1).values.mean())
 
 
 def _positive(real: float) -> float:
