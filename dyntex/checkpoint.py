@@ -32,7 +32,10 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         free = shutil.disk_usage(path.parent).free
         if need > free:
             raise OSError(errno.ENOSPC, f"{need / 2**20:.0f} MiB are needed and {free / 2**20:.0f} MiB are free")
+        partial.touch()
+        mode = partial.stat().st_mode
         safetensors.torch.save_file(_detached(tensors), partial)
+        partial.chmod(mode)  # safetensors would let its owner alone read it
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
@@ -101,6 +104,8 @@ class Checkpoints:
 
     def save(self, iteration: int, state: Mapping[str, Tensor]) -> None:
         """Keep a state; an older one is removed once the new one is safely there."""
+        for file in self.folder.glob(".*.partial"):
+            file.unlink(missing_ok=True)  # of a process that was killed while it saved
         older = self._files()
         path = self.folder / f"{iteration:07d}.safetensors"
         save_tensors(path, state)
@@ -121,7 +126,7 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Remove every state."""
-        for file in self._files():
+        for file in (*self._files(), *self.folder.glob(".*.partial")):
             file.unlink()
 
     def __bool__(self) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 
 import torch
@@ -30,42 +29,46 @@ def guarded(
     keep_now: Callable[[StepInfo], bool],
     notice: Callable[[str], None],
     progress: Callable[[int], float] | None = None,
+    past: Iterable[StepInfo] = (),
 ) -> Iterator[StepInfo]:
-    """:func:`dyntex.coop.teach` under a watchdog; the records of iterations that were rolled back are not yielded.
+    """:func:`dyntex.coop.teach` under a watchdog, which yields the healthy iterations.
+
+    After a rollback the iterations that follow the kept state come a second time.
 
     Args:
         t, y_obs, cond, rng, progress: as for ``teach``.
         keep: save the state of ``t`` and ``rng`` as the last good one; called once before the first iteration.
         go_back: restore it.
-        keep_now: whether to keep the state after this (healthy) iteration.
+        keep_now: whether to keep the state after this iteration, asked when its record has been dealt with.
         notice: told a sentence at each rollback.
+        past: records of the iterations before, so that a resumed training is watched as if never stopped.
 
     Raises:
         DivergedError: it ran away again after the last rollback; the state is the last good one.
     """
-    watch = Watch()
+    watch = Watch(past)
     keep()
     for info in teach(t, y_obs, cond, rng=rng, progress=progress):
         trouble = watch.trouble(info)
         if trouble is None:
+            yield info
             if keep_now(info):
                 keep()
-            yield info
             continue
         step_scale = t.step_scale
         go_back()
+        watch.forget(t.iteration)
         if step_scale <= SHRINK**MAX_ROLLBACKS:
             raise DivergedError(
                 f"training diverged at iteration {info.iteration} ({trouble}), also with {step_scale:g} of the step; "
                 f"the last good state, of iteration {t.iteration}, is kept: try smaller learning rates or another seed"
             )
-        # From the scale that failed, which what was kept may be older than.
         t.step_scale = step_scale * SHRINK
+        keep()  # with the new scale: whoever is killed now and resumes has no more rollbacks than the others
         notice(
             f"iteration {info.iteration} ran away ({trouble}): back to iteration {t.iteration}, "
             f"with {t.step_scale:g} of the step"
         )
-        watch = Watch()
 
 
 class Watch:
@@ -75,11 +78,10 @@ class Watch:
     own recent medians and not with a constant; what is not finite, or has left the range of pixels, needs no history.
     """
 
-    def __init__(self, *, window: int = 50, factor: float = 1e3) -> None:
+    def __init__(self, past: Iterable[StepInfo] = (), *, window: int = 50, factor: float = 1e3) -> None:
+        self.past = list(past)
         self.window = window
         self.factor = factor
-        self.gaps: deque[float] = deque(maxlen=window)
-        self.grads: deque[float] = deque(maxlen=window)
 
     def trouble(self, info: StepInfo) -> str | None:
         """What is wrong with an iteration, in a few words, or None."""
@@ -88,9 +90,14 @@ class Watch:
                 return f"{name} is {value}"
         if info.move > 1.0:
             return f"the samples moved by {info.move:.3g}, half the range of a pixel"
-        for name, value, past in (("energy gap", abs(info.gap), self.gaps), ("gradient", info.des_grad, self.grads)):
-            if len(past) == self.window and value > self.factor * statistics.median(past):
+        recent = self.past[-self.window :]
+        gaps, grads = [abs(record.gap) for record in recent], [record.des_grad for record in recent]
+        for name, value, usual in (("energy gap", abs(info.gap), gaps), ("gradient", info.des_grad, grads)):
+            if len(usual) == self.window and value > self.factor * statistics.median(usual):
                 return f"the {name} is {value:.3g}, {self.factor:g} times its recent median"
-        self.gaps.append(abs(info.gap))
-        self.grads.append(info.des_grad)
+        self.past.append(info)
         return None
+
+    def forget(self, iteration: int) -> None:
+        """Drop the records after an iteration."""
+        self.past = [record for record in self.past if record.iteration <= iteration]

@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
+import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import psutil
 import torch
-from torch import nn
+from torch import Tensor
 
 from dyntex import __version__
-from dyntex.checkpoint import CONFIG, Checkpoints, load_json, make_folder, save_json
+from dyntex.checkpoint import CONFIG, MODEL, Checkpoints, load_json, make_folder, save_json
 from dyntex.clip import Clip
 from dyntex.config import CoopConfig, to_json
 from dyntex.coop import StepInfo, Teaching
 from dyntex.coopnets import CoopNets, check_clip, ignore, nothing
-from dyntex.errors import InputError, MemoryLimitError, StoppedError, UsageError
+from dyntex.errors import StoppedError, UsageError
 from dyntex.guard import guarded
+from dyntex.journal import append, rewind
 from dyntex.media import sheet, write_png
+from dyntex.memory import check_memory
 
 METRICS = "metrics.jsonl"
 ENV = "env.json"
+RESULT = "result.json"
+SAMPLES = "samples"
 SAVE_SHARE = 0.05
 """Saving takes at most about this share of the time: a checkpoint of the paper's model is 3 GB."""
 
@@ -39,7 +42,8 @@ class Run:
     """One training in a folder.
 
     The folder holds ``config.json`` (what was asked), ``env.json`` (with what it ran), ``metrics.jsonl`` (a line an
-    iteration), ``checkpoints/`` and ``samples/`` (what the generator made on the way).
+    iteration), ``checkpoints/``, ``samples/`` (what the generator made on the way) and, after a success,
+    ``result.json``.
 
     Attributes:
         folder: made if it is not there; its parent must be.
@@ -67,20 +71,29 @@ class Run:
     notice: Callable[[str], None] = ignore
     stop: Callable[[], bool] = lambda: False
 
-    def prepare(self) -> None:
-        """Make the folder, or refuse: before anything slow is done.
+    def check(self) -> None:
+        """Refuse what would fail later, before anything slow is done; nothing is written.
 
         Raises:
-            UsageError: the folder cannot be made, or it holds a run that would be lost.
+            UsageError: the folder cannot be made or written, holds something that would be lost, or holds nothing
+                to resume from, or what it holds was made with other settings.
         """
-        make_folder(self.folder)
-        if self.checkpoints and not (self.resume or self.overwrite):
+        parent = self.folder.absolute().parent
+        if not parent.is_dir():
+            raise UsageError(f"the run folder {self.folder} cannot be made: {parent} is not a folder; make it first")
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UsageError(f"the run folder {self.folder} is a file: name another with --run-dir")
+        if not os.access(self.folder if self.folder.is_dir() else parent, os.W_OK | os.X_OK):
+            raise UsageError(f"the run folder {self.folder} cannot be written: name another with --run-dir")
+        if self.resume:
+            if not self.checkpoints:
+                raise UsageError(f"the run folder {self.folder} holds no checkpoint to resume from: leave out --resume")
+            compare(self._settings(), load_json(self.folder / CONFIG), str(self.folder))
+        elif self.folder.is_dir() and any(self.folder.iterdir()) and not self.overwrite:
             raise UsageError(
                 f"the run folder {self.folder} holds an earlier run: add --resume to go on with it, "
                 "--overwrite to start anew, or name another with --run-dir"
             )
-        if self.resume and not self.checkpoints:
-            raise InputError(f"the run folder {self.folder} holds no checkpoint to resume from: leave out --resume")
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -91,48 +104,61 @@ class Run:
 
         Raises:
             InputError: the clip is too short, or a checkpoint cannot be read.
-            UsageError: the checkpoint is of another clip or config.
+            UsageError: as :meth:`check` does, or the checkpoint is of another clip.
             DivergedError: training ran away for good; the last good checkpoint is kept.
             StoppedError: ``stop`` said so; the state is saved.
             MemoryLimitError: weights, gradients and moments would not fit.
         """
+        self.check()
         check_clip(clip, self.config)
         rng = torch.Generator(self.device).manual_seed(self.seed)
         y_obs = clip.video[None].to(self.device)
-        with out_of_memory_named(self.config):
-            t = Teaching(self.config, y_obs, rng=rng)
-            check_memory((t.des, t.gen), self.device)
-            past = self._open(clip, t, rng)
-            with open(self.folder / METRICS, "a", encoding="utf-8") as log:
-                self._iterate(t, clip, rng, past, log)
-            return CoopNets.from_teaching(t, clip)
+        t = Teaching(self.config, y_obs, rng=rng)
+        check_memory((t.des, t.gen), self.device)
+        past, seconds = self._open(clip, t, rng)
+        self._iterate(t, clip, y_obs, rng, past=past, seconds_before=seconds)
+        return CoopNets.from_teaching(t, clip)
 
-    def _iterate(self, t: Teaching, clip: Clip, rng: torch.Generator, past: float, log: TextIO) -> None:
-        began = last_saved = time.monotonic()
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Leave a record of the success: ``result.json``."""
+        save_json(self.folder / RESULT, result)
+
+    def _iterate(
+        self,
+        t: Teaching,
+        clip: Clip,
+        y_obs: Tensor,
+        rng: torch.Generator,
+        *,
+        past: list[StepInfo],
+        seconds_before: float,
+    ) -> None:
         first = t.iteration
+        began = last_saved = time.monotonic()
         save_seconds = 0.0
-        y_obs = clip.video[None].to(self.device)
 
         def seconds() -> float:
-            return past + time.monotonic() - began
+            return seconds_before + time.monotonic() - began
 
         def progress(iteration: int) -> float:
             if self.budget is None:
                 return iteration / self.config.iterations
             # The iteration to come is counted in: the budget is not overdrawn by a slow one.
-            each = (seconds() - past) / max(1, iteration - first)
-            return min(1.0, (seconds() + (each if iteration > first else 0.0)) / self.budget)
+            each = (time.monotonic() - began) / (iteration - first) if iteration > first else 0.0
+            return min(1.0, (seconds() + each) / self.budget)
 
         def keep() -> None:
             nonlocal last_saved, save_seconds
             start = time.monotonic()
-            log.flush()
             self.checkpoints.save(t.iteration, t.state(rng))
+            if t.iteration > first:
+                self._preview(t, clip)
             last_saved = time.monotonic()
             save_seconds = last_saved - start
 
-        def keep_now(_: StepInfo) -> bool:
-            return time.monotonic() - last_saved > max(self.save_every, save_seconds / SAVE_SHARE)
+        def go_back() -> None:
+            t.load(self.checkpoints.load(), rng)
+            rewind(self.folder / METRICS, t.iteration)
 
         steps = guarded(
             t,
@@ -140,53 +166,55 @@ class Run:
             nothing(y_obs),
             rng=rng,
             keep=keep,
-            go_back=lambda: t.load(self.checkpoints.load(), rng),
-            keep_now=keep_now,
+            go_back=go_back,
+            keep_now=lambda _: time.monotonic() - last_saved > max(self.save_every, save_seconds / SAVE_SHARE),
             notice=self.notice,
             progress=progress,
+            past=past,
         )
-        previewed: float | None = None
         for info in steps:
-            log.write(json.dumps(asdict(info) | {"seconds": round(seconds(), 3)}) + "\n")
+            append(self.folder / METRICS, info, seconds=seconds())
             self.on_step(info, progress(info.iteration))
             if self.stop():
                 keep()
                 raise StoppedError(
                     f"stopped after iteration {info.iteration}; all is saved in {self.folder}: --resume goes on"
                 )
-            if previewed is not None and last_saved != previewed:
-                self._preview(t, clip)
-            previewed = last_saved
         keep()
 
-    def _open(self, clip: Clip, t: Teaching, rng: torch.Generator) -> float:
-        """Start or resume; returns the seconds that were trained before."""
-        asked = {
-            "config": to_json(self.config),
-            "seed": self.seed,
-            "device": self.device.type,
+    def _settings(self) -> dict[str, Any]:
+        return {"config": to_json(self.config), "seed": self.seed, "device": self.device.type}
+
+    def _open(self, clip: Clip, t: Teaching, rng: torch.Generator) -> tuple[list[StepInfo], float]:
+        """Start or resume; returns the records of what was trained before, and its seconds."""
+        asked = self._settings() | {
             "shape": list(clip.video.shape),
             "clip_sha256": hashlib.sha256(clip.video.contiguous().numpy().tobytes()).hexdigest(),
         }
-        past = 0.0
         if self.resume:
             compare(asked, load_json(self.folder / CONFIG), str(self.folder))
             t.load(self.checkpoints.load(), rng)
-            past = _rewind(self.folder / METRICS, t.iteration)
         else:
-            self.checkpoints.clear()
+            make_folder(self.folder)
+            self._clear()
             make_folder(self.checkpoints.folder)
-            make_folder(self.folder / "samples")
-            (self.folder / METRICS).unlink(missing_ok=True)
+            make_folder(self.folder / SAMPLES)
             save_json(self.folder / CONFIG, asked)
         save_json(self.folder / ENV, environment())
-        return past
+        return rewind(self.folder / METRICS, t.iteration)
+
+    def _clear(self) -> None:
+        """Remove what an earlier run left, and nothing else: a failed run must not lie beside another's success."""
+        self.checkpoints.clear()
+        for pattern in (METRICS, RESULT, f"{SAMPLES}/*.png", f"model/{MODEL}", f"model/{CONFIG}"):
+            for file in self.folder.glob(pattern):
+                file.unlink()
 
     def _preview(self, t: Teaching, clip: Clip) -> None:
         # A generator of its own: looking at the samples must not change the training.
         model = CoopNets.from_teaching(t, clip)
         made = model.synthesize(clip.n_frames, rng=torch.Generator(self.device).manual_seed(self.seed), n_steps=0)
-        write_png(self.folder / "samples" / f"{t.iteration:07d}.png", sheet(clip, made), overwrite=True)
+        write_png(self.folder / SAMPLES / f"{t.iteration:07d}.png", sheet(clip, made), overwrite=True)
 
 
 def compare(asked: dict[str, Any], held: Any, folder: str) -> None:
@@ -212,21 +240,6 @@ def _flat(data: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, data
 
 
-def _rewind(path: Path, iteration: int) -> float:
-    """Drop the records after an iteration; returns the seconds that it had taken."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    kept = [line for line in lines if _iteration_of(line) <= iteration]
-    path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-    return float(json.loads(kept[-1])["seconds"]) if kept else 0.0
-
-
-def _iteration_of(line: str) -> float:
-    try:
-        return int(json.loads(line)["iteration"])
-    except (ValueError, KeyError):
-        return float("inf")  # cut short by the crash
-
-
 def environment() -> dict[str, Any]:
     """Versions and machine, for the record."""
     packages = ("torch", "numpy", "av", "imageio", "opencv-python-headless", "safetensors")
@@ -239,35 +252,3 @@ def environment() -> dict[str, Any]:
         "memory_bytes": psutil.virtual_memory().total,
         "command": sys.argv[1:],
     }
-
-
-def check_memory(nets: tuple[nn.Module, ...], device: torch.device) -> None:
-    """Gradients and Adam's two moments come on top of the weights that are already there.
-
-    Raises:
-        MemoryLimitError: they would not fit.
-    """
-    need = 12 * sum(p.numel() for net in nets for p in net.parameters())
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    if need > free:
-        raise MemoryLimitError(
-            f"training needs {need / 2**30:.1f} GiB more for gradients and moments and {free / 2**30:.1f} GiB are "
-            "free: choose a smaller preset or size"
-        )
-
-
-@contextmanager
-def out_of_memory_named(config: CoopConfig) -> Iterator[None]:
-    """PyTorch's several ways of saying that memory ran out, as one."""
-    try:
-        yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise _too_large(config) from error
-    except RuntimeError as error:
-        if "can't allocate memory" in str(error) or "out of memory" in str(error):
-            raise _too_large(config) from error
-        raise
-
-
-def _too_large(config: CoopConfig) -> MemoryLimitError:
-    return MemoryLimitError(f"memory ran out with preset {config.preset!r}: choose a smaller --size or another preset")

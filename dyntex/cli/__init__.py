@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import typer
@@ -10,7 +11,9 @@ from typer.exceptions import TyperException
 
 from dyntex.cli import examples, info, sample, synthesize, train
 from dyntex.cli.words import version
-from dyntex.errors import DyntexError
+from dyntex.errors import DyntexError, MemoryLimitError
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="dyntex",
@@ -28,28 +31,59 @@ app.command()(examples.examples)
 
 def main() -> None:
     """Run the command line and exit with its code (dyntex.errors; 0 is success, 1 an internal error)."""
+    # What asks politely is answered as Ctrl-C is: temporary files are removed on the way out.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = _run()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
         code = app(standalone_mode=False)
     except DyntexError as error:
-        code = _fail(str(error), error.exit_code)
+        return _fail(str(error), error.exit_code)
     except TyperException as error:
-        code = _fail(error.format_message(), error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        code = _fail("interrupted", 130)
+        return _fail(_words_of(error), error.exit_code)
+    except typer.Abort:
+        code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read stdout went away; Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+        return 1
     except Exception as error:
+        if _is_out_of_memory(error):
+            message = "memory ran out: choose fewer --frames, a smaller --size or another --preset"
+            return _fail(message, MemoryLimitError.exit_code)
         if os.environ.get("DYNTEX_DEBUG"):
             raise
-        code = _fail(f"internal error: {type(error).__name__}: {error} (DYNTEX_DEBUG=1 shows where)", 1)
-    sys.exit(code if isinstance(code, int) else 0)
+        return _fail(f"internal error: {type(error).__name__}: {error} (DYNTEX_DEBUG=1 shows where)", 1)
+    if code == INTERRUPTED:  # what Typer makes of a KeyboardInterrupt
+        return _fail("interrupted: nothing is left half-written", INTERRUPTED)
+    return code if isinstance(code, int) else 0
+
+
+def _words_of(error: TyperException) -> str:
+    """Typer's message, with the value that it leaves out; empty where it has already printed the help."""
+    message = error.format_message().strip()
+    wrong: list[dict[str, object]] = getattr(error.__cause__, "errors", list)()
+    value = f"{wrong[0]['input']!r}: " if wrong and "input" in wrong[0] else ""
+    return f"{value}{message} (dyntex --help shows what there is)" if message else ""
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    from dyntex.memory import is_out_of_memory
+
+    return is_out_of_memory(error)
 
 
 def _fail(message: str, code: int) -> int:
     from rich.console import Console
 
-    line = " ".join(message.split())
-    Console(stderr=True, highlight=False, soft_wrap=True).print("dyntex:", line, style="red", markup=False)
+    if message:
+        line = " ".join(message.split())
+        console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+        console.print("dyntex:", line, style="red", markup=False)
     return code

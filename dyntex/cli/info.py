@@ -46,9 +46,9 @@ def _clip(source: str) -> dict[str, Any]:
 
 
 def _model(folder: Path) -> dict[str, Any]:
-    from dyntex.coopnets import CoopNets
+    import torch
 
-    model = CoopNets.load(folder)
+    model = words.load_model(folder, device=torch.device("cpu"))
     channels, n_frames, height, width = model.shape
     return {
         "kind": "model",

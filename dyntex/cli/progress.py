@@ -22,7 +22,7 @@ class Teller:
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
-        self.console = Console(stderr=True, highlight=False)
+        self.console = Console(stderr=True, highlight=False, emoji=False)
         self.live = sys.stderr.isatty() and not quiet
         self.bar = Progress(
             TextColumn("{task.description}"),

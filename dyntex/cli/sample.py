@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -31,14 +32,15 @@ def sample(
     from dyntex.cli.progress import Teller
     from dyntex.cli.synthesize import SYNTHESIS
     from dyntex.cli.work import Work
-    from dyntex.coopnets import CoopNets
     from dyntex.media import check_writable, write_stream
 
     check_writable(out, overwrite=overwrite)
     chosen = words.choose_device(device)
     with Teller(quiet=quiet) as teller:
-        fitted = CoopNets.load(model, device=chosen)
+        began = time.monotonic()
+        fitted = words.load_model(model, device=chosen)
         work = Work(str(model), fitted.config, seed, chosen, teller)
+        work.seconds["read"] = round(time.monotonic() - began, 3)
         n_frames = frames or fitted.shape[1]
         teller.say(f"synthesizing {n_frames} frames")
         settings = {"comment": json.dumps({"dyntex": __version__, **work.settings(), "steps": steps})}

@@ -27,7 +27,8 @@ def synthesize(
     start: words.Start = 0,
     clip_frames: words.ClipFrames = None,
     method: Annotated[str, typer.Option(help="coop, or a baseline: lds, fft-lds, hosvd, kpcr.")] = "coop",
-    preset: words.Preset = "fast",
+    preset: words.Preset = None,
+    config: words.Config = None,
     iterations: words.Iterations = None,
     budget: words.Budget = None,
     seed: words.Seed = 0,
@@ -46,58 +47,67 @@ def synthesize(
         not_negative={"--start": start, "--seed": seed},
     )
     wanted = words.parse_size(size)
-    config = words.choose_config(preset, size=wanted, iterations=iterations, budget=budget)
+    chosen = words.choose_config(
+        preset, file=config, size=wanted, iterations=iterations, budget=budget, clip_frames=clip_frames
+    )
     words.check_method(method)
-    if method != "coop" and (resume or save_model or budget or iterations):
-        raise UsageError(f"--method {method} has no training: leave out --resume, --save-model, --iterations, --budget")
+    if method != "coop" and (resume or save_model or budget or iterations or run_dir):
+        raise UsageError(
+            f"--method {method} has no training: leave out --resume, --save-model, --iterations, --budget, --run-dir"
+        )
 
     from dyntex import __version__
     from dyntex.cli.progress import Teller
-    from dyntex.cli.work import Work, check_model_place, stem_of
+    from dyntex.cli.work import Work, check_model_place, check_not_source, stem_of
     from dyntex.clip import concatenate
     from dyntex.media import check_writable, sheet, side_by_side, write_clip, write_png, write_stream
+    from dyntex.media.atomic import check_place
 
     out = out or Path(f"{stem_of(source)}-synthesis.mp4")
+    check_not_source(out, source)
     check_writable(out, overwrite=overwrite)
+    sheet_path, side = out.with_name(f"{out.stem}.sheet.png"), out.with_name(f"{out.stem}.side.mp4")
+    for path in (sheet_path, side):
+        check_place(path, overwrite=overwrite)
     if save_model is not None:
         check_model_place(save_model, overwrite=overwrite)
     with Teller(quiet=quiet) as teller:
-        work = Work(source, config, seed, words.choose_device(device), teller)
-        clip = work.read(size=wanted, start=start, n_frames=clip_frames)
-        n_frames = frames or clip.n_frames
-
-        chunks: Iterator[Clip]
-        learnt: dict[str, Any]
+        work = Work(source, chosen, seed, words.choose_device(device), teller)
+        run = None
         if method == "coop":
-            model, place = work.teach(
-                clip,
-                folder=run_dir or out.with_name(f"{out.stem or out.name}.run"),
-                model=save_model,
+            run = work.run(
+                run_dir or out.with_name(f"{out.stem}.run"),
                 budget=budget,
                 save_every=checkpoint_every,
                 resume=resume,
                 overwrite=overwrite,
             )
+        clip = work.read(size=wanted, start=start, n_frames=clip_frames)
+        n_frames = frames or clip.n_frames
+
+        chunks: Iterator[Clip]
+        learnt: dict[str, Any]
+        if run is not None:
+            model, place = work.teach(run, clip, model=save_model)
             chunks = model.stream(n_frames, rng=work.rng(SYNTHESIS))
-            learnt = {"model": str(place), "iterations": model.iterations}
+            learnt = {"preset": chosen.preset, "iterations": model.iterations, "model": str(place)}
         else:
             with work.timed("fit"):
                 from baselines import METHODS
 
                 fitted = METHODS[method].fit(clip, rng=work.rng())
             chunks = fitted.stream(n_frames, rng=work.rng(SYNTHESIS))
-            learnt = {"model": None, "iterations": None, "preset": method}
+            learnt = {"preset": method, "iterations": None, "model": None}
 
         teller.say(f"synthesizing {n_frames} frames")
         head: list[Clip] = []
         with work.timed("write"):
-            settings = {"comment": json.dumps({"dyntex": __version__, **work.settings(), "source": source})}
+            settings = work.settings() | learnt | {"source": source, "start": start, "clip_frames": clip.n_frames}
+            comment = json.dumps({"dyntex": __version__} | settings)
             timed = work.counted("synthesize", kept(chunks, head, clip.n_frames))
-            write_stream(out, timed, n_frames=n_frames, overwrite=overwrite, metadata=settings)
+            write_stream(out, timed, n_frames=n_frames, overwrite=overwrite, metadata={"comment": comment})
             made = concatenate(head)
-            sheet_path = out.with_name(f"{out.stem}.sheet.png")
             write_png(sheet_path, sheet(clip, made), overwrite=True)
-            side = out.with_name(f"{out.stem}.side.mp4")
             write_clip(side, side_by_side(clip, made), overwrite=True)
         work.seconds["write"] = round(work.seconds["write"] - work.seconds["synthesize"], 3)
         report = work.report(
@@ -109,6 +119,8 @@ def synthesize(
             side_by_side=str(side),
             **learnt,
         )
+        if run is not None:
+            run.finish(report)
         teller.say(f"the original is over the result in {sheet_path}, and beside it in {side}")
     words.print_result(report, as_json=as_json)
 

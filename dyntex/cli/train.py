@@ -16,7 +16,8 @@ def train(
     size: words.Size = None,
     start: words.Start = 0,
     clip_frames: words.ClipFrames = None,
-    preset: words.Preset = "fast",
+    preset: words.Preset = None,
+    config: words.Config = None,
     iterations: words.Iterations = None,
     budget: words.Budget = None,
     seed: words.Seed = 0,
@@ -34,24 +35,25 @@ def train(
         not_negative={"--start": start, "--seed": seed},
     )
     wanted = words.parse_size(size)
-    config = words.choose_config(preset, size=wanted, iterations=iterations, budget=budget)
+    chosen = words.choose_config(
+        preset, file=config, size=wanted, iterations=iterations, budget=budget, clip_frames=clip_frames
+    )
 
     from dyntex.cli.progress import Teller
     from dyntex.cli.work import Work, check_model_place
 
     check_model_place(out, overwrite=overwrite)
     with Teller(quiet=quiet) as teller:
-        work = Work(source, config, seed, words.choose_device(device), teller)
-        clip = work.read(size=wanted, start=start, n_frames=clip_frames)
-        fitted, place = work.teach(
-            clip,
-            folder=run_dir or out.with_name(f"{out.name}.run"),
-            model=out,
+        work = Work(source, chosen, seed, words.choose_device(device), teller)
+        run = work.run(
+            run_dir or out.with_name(f"{out.name}.run"),
             budget=budget,
             save_every=checkpoint_every,
             resume=resume,
             overwrite=overwrite,
         )
+        clip = work.read(size=wanted, start=start, n_frames=clip_frames)
+        fitted, place = work.teach(run, clip, model=out)
         report = work.report(
             output=place,
             fps=clip.fps,
@@ -60,4 +62,5 @@ def train(
             iterations=fitted.iterations,
             model=str(place),
         )
+        run.finish(report)
     words.print_result(report, as_json=as_json)

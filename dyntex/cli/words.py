@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     import torch
 
     from dyntex.config import CoopConfig
+    from dyntex.coopnets import CoopNets
+
+SCHEMA_VERSION = 1
+MIN_SIDE = 8
+DEFAULT_PRESET = "fast"
+MAX_SEED = 2**63 - 2  # the synthesis adds one, and PyTorch's generators take 63 bits
 
 Source = Annotated[
     str,
@@ -32,10 +38,19 @@ Size = Annotated[
 ]
 Start = Annotated[int, typer.Option(help="First frame of the source to learn from.")]
 ClipFrames = Annotated[int | None, typer.Option(help="How many frames of the source to learn from.")]
-Preset = Annotated[str, typer.Option(help="Networks and settings: fast, paper-fc64, paper-fc128, paper-st.")]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        help="Networks and settings: fast (the default), paper-fc64, paper-fc128, paper-st.", show_default=False
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(help='Settings from a JSON file: {"preset": "fast", ...changes...}, or the config.json of a model.'),
+]
 Iterations = Annotated[int | None, typer.Option(help="Cooperative iterations; by default the preset's.")]
 Budget = Annotated[float | None, typer.Option(help="Seconds to train, in place of --iterations.")]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same clip on the same type of device.")]
+Seed = Annotated[int, typer.Option(max=MAX_SEED, help="The same seed gives the same clip on the same type of device.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 RunDir = Annotated[Path | None, typer.Option(help="Folder of the run: settings, metrics, checkpoints, samples.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the run folder's last checkpoint.")]
@@ -44,24 +59,27 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no noti
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the path.")]
 CheckpointEvery = Annotated[float, typer.Option(help="Seconds between checkpoints.")]
 
-SCHEMA_VERSION = 1
-MIN_SIDE = 8
 
-
-def version(
-    show: Annotated[
-        bool, typer.Option("--version", is_eager=True, help="Print the versions of dyntex and its engines.")
-    ] = False,
-) -> None:
-    if show:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         import av
         import torch
 
         from dyntex import __version__
 
-        ffmpeg = ".".join(map(str, av.library_versions["libavcodec"]))
-        print(f"dyntex {__version__} (torch {torch.__version__}, av {av.__version__}, FFmpeg libavcodec {ffmpeg})")
+        print(f"dyntex {__version__} (torch {torch.__version__}, av {av.__version__}, FFmpeg {av.ffmpeg_version_info})")
         raise typer.Exit
+
+
+def version(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the versions of dyntex and its engines."
+        ),
+    ] = False,
+) -> None:
+    """What can be asked without a command."""
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:
@@ -113,45 +131,111 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_config(
-    name: str, *, size: tuple[int, int] | None, iterations: int | None, budget: float | None
+    name: str | None,
+    *,
+    size: tuple[int, int] | None,
+    iterations: int | None,
+    budget: float | None,
+    clip_frames: int | None = None,
+    file: Path | None = None,
 ) -> CoopConfig:
-    """The preset with the command's changes."""
+    """The preset, or the file's settings, with the command's changes."""
     from dataclasses import replace
 
     from dyntex.presets import preset
 
-    config = preset(name)
     check_numbers(positive={"--iterations": iterations, "--budget": budget})
     if iterations is not None and budget is not None:
         raise UsageError(f"--iterations {iterations} and --budget {budget:g} exclude each other: give one of them")
+    if name is not None and file is not None:
+        raise UsageError(f"--preset {name} and --config {file} exclude each other: name the preset in the file")
+    config = preset(name or DEFAULT_PRESET) if file is None else load_config(file)
     if size is not None and config.fixed_size and size != (config.size, config.size):
         raise UsageError(
-            f"--size {size[0]}x{size[1]} cannot be made by preset {name!r}, which makes {config.size}x{config.size}: "
-            "choose that size, or preset 'fast'"
+            f"--size {size[0]}x{size[1]} cannot be made by preset {config.preset!r}, which makes "
+            f"{config.size}x{config.size}: choose that size, or preset 'fast'"
         )
     if size is not None and any(side % config.multiple for side in size):
+        near = "x".join(str(max(1, round(side / config.multiple)) * config.multiple) for side in size)
         raise UsageError(
-            f"--size {size[0]}x{size[1]} cannot be made by preset {name!r}: its sides are multiples "
-            f"of {config.multiple}"
+            f"--size {size[0]}x{size[1]} cannot be made by preset {config.preset!r}, whose sides are multiples "
+            f"of {config.multiple}: choose {near}"
         )
+    least = max(config.min_frames, config.window)
+    if clip_frames is not None and clip_frames < least:
+        raise UsageError(f"--clip-frames {clip_frames} is too few for preset {config.preset!r}: give at least {least}")
     return config if iterations is None else replace(config, iterations=iterations)
+
+
+def load_config(path: Path) -> CoopConfig:
+    """Settings from a JSON file: a whole config, changes to the preset that it names, or a model's ``config.json``.
+
+    Raises:
+        UsageError: it cannot be read, or holds an unknown key or a value that cannot be.
+    """
+    from dyntex.checkpoint import load_json
+    from dyntex.config import from_json, to_json
+    from dyntex.presets import PRESETS
+
+    try:
+        data = load_json(path)
+    except InputError as error:
+        raise UsageError(f"--config: {error}") from error
+    if isinstance(data, dict) and "config" in data:
+        data = data["config"]
+    if isinstance(data, dict) and data.get("preset") in PRESETS:
+        data = to_json(PRESETS[data["preset"]]) | data
+    config: CoopConfig = from_json(data, where=str(path))
+    for key in ("size", "multiple", "n_frames", "min_frames", "n_chains", "iterations"):
+        if getattr(config, key) < 1:
+            raise UsageError(f"{path}.{key} is {getattr(config, key)}: give 1 or more")
+    return config
+
+
+def load_model(folder: Path, *, device: torch.device) -> CoopNets:
+    """A model folder, which is an input: whatever is wrong with it is the input's fault.
+
+    Raises:
+        InputError: it is no model, or its files are damaged or do not belong together.
+    """
+    from dyntex.coopnets import CoopNets
+
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no model folder: give one that train or synthesize saved")
+    try:
+        return CoopNets.load(folder, device=device)
+    except UsageError as error:
+        raise InputError(f"{error}: the model was made by another version or changed by hand") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder}/config.json is damaged ({type(error).__name__}: {error}): train again") from error
 
 
 def choose_size(source: str, config: CoopConfig) -> tuple[int, int]:
     """The size to learn at when none was asked for: the preset's, or less where the source itself is smaller."""
     from dyntex.media import probe
 
+    if source.startswith("example:"):  # drawn at any size
+        return config.size, config.size
     about = probe(source)
     side = min(about.height, about.width)
-    if side < MIN_SIDE:
-        raise InputError(
-            f"{source} has {about.width}x{about.height} pixels, and the shorter side needs {MIN_SIDE}: "
-            "take a larger clip"
-        )
     if not config.fixed_size:
         side = max(config.multiple, min(config.size, side // config.multiple * config.multiple))
         return side, side
     return config.size, config.size
+
+
+def check_source(source: str) -> None:
+    """Refuse, before anything is decoded, a source that is not there or too small to show a texture."""
+    from dyntex.media import probe
+
+    if source.startswith("example:"):
+        return
+    about = probe(source)
+    if min(about.height, about.width) < MIN_SIDE:
+        raise InputError(
+            f"{source} has {about.width}x{about.height} pixels, and the shorter side needs {MIN_SIDE}: "
+            "take a larger clip"
+        )
 
 
 @contextmanager
@@ -171,6 +255,9 @@ def stoppable() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if wished:
+        # It came after the training had last asked.
+        raise KeyboardInterrupt
 
 
 def peak_rss_mb() -> float:

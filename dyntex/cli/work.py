@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from dyntex.clip import Clip
     from dyntex.config import CoopConfig
     from dyntex.coopnets import CoopNets
+    from dyntex.run import Run
+
+
+STAGES = ("read", "fit", "synthesize", "write")
 
 
 @dataclass
@@ -35,7 +40,7 @@ class Work:
     seed: int
     device: torch.device
     teller: Teller
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -67,6 +72,7 @@ class Work:
         from dyntex.media import read_clip
 
         with self.timed("read"):
+            words.check_source(self.source)
             clip = read_clip(
                 self.source,
                 size=size or words.choose_size(self.source, self.config),
@@ -77,40 +83,33 @@ class Work:
         self.teller.say(f"read {clip.n_frames} frames of {clip.width}x{clip.height} at {float(clip.fps):g} a second")
         return clip
 
-    def teach(
-        self,
-        clip: Clip,
-        *,
-        folder: Path,
-        model: Path | None,
-        budget: float | None,
-        save_every: float,
-        resume: bool,
-        overwrite: bool,
-    ) -> tuple[CoopNets, Path]:
-        """Train in a run folder; the model is saved in it, or where it was asked for."""
+    def run(self, folder: Path, *, budget: float | None, save_every: float, resume: bool, overwrite: bool) -> Run:
+        """The training in its folder, which is checked before the clip is read; nothing is written yet."""
         from dyntex.run import Run
 
-        with self.timed("fit"), words.stoppable() as stop:
-            run = Run(
-                folder,
-                self.config,
-                seed=self.seed,
-                device=self.device,
-                budget=budget,
-                save_every=save_every,
-                resume=resume,
-                overwrite=overwrite,
-                on_step=self.teller.training,
-                notice=self.teller.say,
-                stop=stop,
-            )
-            run.prepare()
-            self.teller.say(
-                f"the descriptor and the generator of {self.config.preset!r} teach each other; run folder {folder}"
-            )
+        run = Run(
+            folder,
+            self.config,
+            seed=self.seed,
+            device=self.device,
+            budget=budget,
+            save_every=save_every,
+            resume=resume,
+            overwrite=overwrite,
+            on_step=self.teller.training,
+            notice=self.teller.say,
+        )
+        run.check()
+        return run
+
+    def teach(self, run: Run, clip: Clip, *, model: Path | None) -> tuple[CoopNets, Path]:
+        """Train; the model is saved in the run folder, or where it was asked for."""
+        self.teller.say(
+            f"the descriptor and the generator of {self.config.preset!r} teach each other; run folder {run.folder}"
+        )
+        with self.timed("fit"), words.stoppable() as run.stop:
             fitted = run.train(clip)
-            place = model or folder / "model"
+            place = model or run.folder / "model"
             fitted.save(place)
         return fitted, place
 
@@ -128,6 +127,7 @@ class Work:
             **self.settings(),
             "seconds": self.seconds,
             "peak_rss_mb": words.peak_rss_mb(),
+            "sheet": None,
             **more,
         }
 
@@ -142,8 +142,20 @@ def check_model_place(folder: Path, *, overwrite: bool) -> None:
         raise UsageError(f"the model cannot be saved to {folder}: the folder {folder.absolute().parent} does not exist")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"the model cannot be saved to {folder}: it is a file; name a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise UsageError(f"{folder} is not empty: choose another folder or pass --overwrite")
+    if folder.is_dir() and any(folder.iterdir()):
+        # Only a model may be replaced: anyone's folder may hold a config.json.
+        if not (folder / "model.safetensors").is_file():
+            raise UsageError(f"{folder} holds other things than a model: choose another folder")
+        if not overwrite:
+            raise UsageError(f"{folder} exists: choose another folder or pass --overwrite")
+    if not os.access(folder if folder.is_dir() else folder.absolute().parent, os.W_OK | os.X_OK):
+        raise UsageError(f"the model cannot be saved to {folder}, which is read-only: choose another folder")
+
+
+def check_not_source(out: Path, source: str) -> None:
+    """Refuse to write a result over what it was learnt from, also with --overwrite."""
+    if out.exists() and Path(source).exists() and out.samefile(source):
+        raise UsageError(f"-o {out} is the source itself: choose another name")
 
 
 def stem_of(source: str) -> str:

@@ -1,0 +1,34 @@
+"""Running out of memory: foreseen where it can be, and recognised where it happens."""
+
+from __future__ import annotations
+
+import psutil
+import torch
+from torch import nn
+
+from dyntex.errors import MemoryLimitError
+
+SAYINGS = ("can't allocate memory", "not enough memory", "out of memory")
+"""How PyTorch's allocators put it, where they raise a bare RuntimeError."""
+
+
+def check_memory(nets: tuple[nn.Module, ...], device: torch.device) -> None:
+    """Gradients and Adam's two moments come on top of the weights that are already there.
+
+    Raises:
+        MemoryLimitError: they would not fit.
+    """
+    need = 12 * sum(p.numel() for net in nets for p in net.parameters())
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    if need > free:
+        raise MemoryLimitError(
+            f"training needs {need / 2**30:.1f} GiB more for gradients and moments and {free / 2**30:.1f} GiB are "
+            "free: choose a smaller preset or size"
+        )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error is one of the several ways in which Python and PyTorch say that memory ran out."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(saying in str(error) for saying in SAYINGS)

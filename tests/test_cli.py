@@ -1,0 +1,360 @@
+"""The commands: what they print where, what they leave behind, and that the same words give the same video."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import torch
+from commands import TINY, done, dyntex
+from media_files import noise, write_video
+
+from dyntex.cli import words
+from dyntex.coopnets import CoopNets
+from dyntex.media import read_clip
+from dyntex.media.sheet import BESIDE_GAP, GAP, ROW_GAP
+
+KEYS = {
+    "schema_version",
+    "output",
+    "frames",
+    "fps",
+    "height",
+    "width",
+    "preset",
+    "iterations",
+    "seed",
+    "device",
+    "seconds",
+    "peak_rss_mb",
+    "model",
+    "sheet",
+}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real file at NTSC's rate, whose every frame is another."""
+    frames = noise(20, 32, 40) // 8 + 100
+    return write_video(tmp_path_factory.mktemp("source") / "clip.mkv", list(frames), fps=Fraction(30000, 1001))
+
+
+@pytest.fixture(scope="module")
+def made(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one successful ``synthesize``, whose JSON is in ``stdout``."""
+    folder = tmp_path_factory.mktemp("made")
+    outcome = done(
+        "synthesize", source, "-o", folder / "a.mp4", *TINY, "--frames", 24, "--seed", 5, "--device", "cpu", "--json"
+    )
+    (folder / "stdout").write_text(outcome.out)
+    (folder / "stderr").write_text(outcome.err)
+    return folder
+
+
+def test_json_describes_what_was_written(made: Path) -> None:
+    lines = (made / "stdout").read_text().splitlines()
+    assert len(lines) == 1
+    report = json.loads(lines[0])
+    assert report.keys() >= KEYS
+    assert report["seconds"].keys() == {"read", "fit", "synthesize", "write"}
+    assert all(value > 0 for value in report["seconds"].values())
+    expected = {"schema_version": 1, "output": str(made / "a.mp4"), "frames": 24, "height": 16, "width": 16}
+    expected |= {"preset": "fast", "iterations": 2, "seed": 5, "device": "cpu", "fps": 30000 / 1001}
+    expected |= {"model": str(made / "a.run" / "model"), "sheet": str(made / "a.sheet.png")}
+    assert {key: report[key] for key in expected} == expected
+    # Torch alone takes more than 50 MiB; KiB taken for MiB would be above any machine's memory.
+    assert 50 < report["peak_rss_mb"] < 50_000
+    assert json.loads((made / "a.run" / "result.json").read_text()) == report
+
+
+def test_what_is_written_opens_with_the_right_frames_size_and_rate(made: Path) -> None:
+    video, beside = read_clip(made / "a.mp4"), read_clip(made / "a.side.mp4")
+    assert (video.n_frames, video.height, video.width, video.fps) == (24, 16, 16, Fraction(30000, 1001))
+    # It is as long as the original, beside which it has something to show.
+    assert (beside.n_frames, beside.height, beside.width, beside.fps) == (16, 16, 32 + BESIDE_GAP, video.fps)
+    assert iio.imread(made / "a.sheet.png").shape == (2 * 16 + ROW_GAP, 8 * 16 + 7 * GAP, 3)
+    assert {path.name for path in made.iterdir()} == {
+        "a.mp4",
+        "a.run",
+        "a.sheet.png",
+        "a.side.mp4",
+        "stdout",
+        "stderr",
+    }
+
+
+def test_the_settings_travel_in_the_video(made: Path, source: Path) -> None:
+    with av.open(str(made / "a.mp4")) as container:
+        settings = json.loads(container.metadata["comment"])
+    expected = {"preset": "fast", "seed": 5, "iterations": 2, "source": str(source), "start": 0, "clip_frames": 16}
+    assert {key: settings[key] for key in expected} == expected
+
+
+def test_progress_is_plain_lines_on_stderr_where_there_is_no_terminal(made: Path) -> None:
+    told = (made / "stderr").read_text()
+    assert "iteration 2" in told
+    assert "energy gap" in told
+    assert "\x1b" not in told
+    assert "\r" not in told
+
+
+def test_the_same_words_give_the_same_video_and_sample_makes_it_again(source: Path, made: Path, tmp_path: Path) -> None:
+    words_ = ("synthesize", source, *TINY, "--frames", 24, "--seed", 5, "--quiet")
+    outcome = done(*words_, "-o", tmp_path / "a.npy")
+    assert outcome.err == ""
+    assert outcome.out == f"{tmp_path / 'a.npy'}\n"
+    first = np.load(tmp_path / "a.npy")
+    assert np.load(tmp_path / "a.npy").shape == (24, 16, 16, 3)
+
+    model = tmp_path / "a.run" / "model"
+    report = done("sample", model, "-o", tmp_path / "b.npy", "--frames", 24, "--seed", 5, "--json").json
+    np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), first)
+    assert report.keys() >= KEYS
+    assert report["seconds"].keys() == {"read", "fit", "synthesize", "write"}
+    assert (report["iterations"], report["frames"], report["sheet"]) == (2, 24, None)
+    # The weights of the run that the module's fixture made from the same words are the same, too.
+    np.testing.assert_array_equal(
+        (model / "model.safetensors").read_bytes(), (made / "a.run" / "model" / "model.safetensors").read_bytes()
+    )
+
+    done("sample", model, "-o", tmp_path / "c.npy", "--frames", 24, "--seed", 6, "-q")
+    assert not np.array_equal(np.load(tmp_path / "c.npy"), first)
+
+
+def test_sample_with_no_steps_is_the_generator_alone(made: Path, tmp_path: Path) -> None:
+    model = made / "a.run" / "model"
+    done("sample", model, "-o", tmp_path / "g.npy", "--steps", 0, "--seed", 3, "-q")
+    loaded = CoopNets.load(model)
+    rng = torch.Generator().manual_seed(3 + 1)
+    with torch.no_grad():
+        z = torch.randn((1, *loaded.gen.latent_shape(16)), generator=rng)
+        y = loaded.gen(z, z.new_zeros(1, 0, 16, 16, 16))[0, :, :16].clamp(-1, 1)
+    expected = ((y + 1) * 127.5).round().permute(1, 2, 3, 0).numpy()
+    np.testing.assert_array_equal(np.load(tmp_path / "g.npy"), expected)
+    done("sample", model, "-o", tmp_path / "r.npy", "--seed", 3, "-q")
+    assert not np.array_equal(np.load(tmp_path / "r.npy"), np.load(tmp_path / "g.npy"))
+
+
+def test_train_saves_what_synthesize_would_have_saved(source: Path, made: Path, tmp_path: Path) -> None:
+    report = done("train", source, "-o", tmp_path / "model", *TINY, "--seed", 5, "--json").json
+    assert report.keys() >= KEYS
+    assert report["output"] == report["model"] == str(tmp_path / "model")
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == (
+        made / "a.run" / "model" / "model.safetensors"
+    ).read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "model.run"}
+
+
+def test_the_same_command_again_asks_for_overwrite_and_resume_only_synthesizes(source: Path, tmp_path: Path) -> None:
+    command = ("synthesize", source, "-o", tmp_path / "a.npy", *TINY, "-q")
+    done(*command)
+    first = (tmp_path / "a.npy").read_bytes()
+    journal = (tmp_path / "a.run" / "metrics.jsonl").read_bytes()
+
+    again = dyntex(*command)
+    assert again.code == 2
+    assert "--overwrite" in again.err
+
+    (tmp_path / "a.npy").unlink()
+    (tmp_path / "a.sheet.png").unlink()
+    (tmp_path / "a.side.mp4").unlink()
+    run_only = dyntex(*command)
+    assert run_only.code == 2
+    assert "--resume" in run_only.err
+
+    done(*command, "--resume")
+    assert (tmp_path / "a.npy").read_bytes() == first
+    assert (tmp_path / "a.run" / "metrics.jsonl").read_bytes() == journal  # not an iteration more
+
+    (tmp_path / "a.npy").write_text("an older one")
+    done(*command, "--overwrite")
+    assert (tmp_path / "a.npy").read_bytes() == first
+
+
+def test_a_baseline_needs_no_run_folder(source: Path, tmp_path: Path) -> None:
+    command = ("synthesize", source, "--method", "lds", "--size", 16, "--clip-frames", 16, "--json")
+    report = done(*command, "-o", tmp_path / "a.npy").json
+    assert (report["preset"], report["iterations"], report["model"]) == ("lds", None, None)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.npy", "a.sheet.png", "a.side.mp4"}
+    done(*command, "-o", tmp_path / "b.npy")
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
+def test_config_file_changes_the_preset_that_it_names(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text('{"preset": "fast", "iterations": 1, "lr_des": 0.5}')
+    command = ("train", source, "--size", 16, "--clip-frames", 16, "-q")
+    done(*command, "--config", tmp_path / "c.json", "-o", tmp_path / "m")
+    config = CoopNets.load(tmp_path / "m").config
+    assert (config.iterations, config.lr_des, config.lr_gen) == (1, 0.5, 5e-4)
+    # A model's own config.json is a whole config.
+    done(*command, "--config", tmp_path / "m" / "config.json", "-o", tmp_path / "n")
+    assert CoopNets.load(tmp_path / "n").config == config
+    both = dyntex(*command, "--config", tmp_path / "c.json", "--preset", "fast", "-o", tmp_path / "o")
+    assert both.code == 2
+
+
+def test_info_of_a_clip_and_of_a_model(source: Path, made: Path) -> None:
+    clip = done("info", source, "--no-measure", "--json").json
+    expected = {"schema_version": 1, "kind": "video", "width": 40, "height": 32, "n_frames": 20}
+    assert {key: clip[key] for key in expected} == expected
+    assert clip["fps"] == pytest.approx(29.97, abs=1e-3)
+    model = done("info", made / "a.run" / "model", "--json").json
+    expected = {"kind": "model", "preset": "fast", "iterations": 2, "n_frames": 16, "height": 16, "width": 16}
+    assert {key: model[key] for key in expected} == expected
+    loaded = CoopNets.load(made / "a.run" / "model")
+    for name, net in (("descriptor", loaded.des), ("generator", loaded.gen)):
+        assert model["parameters"][name] == sum(p.numel() for p in net.parameters())
+    assert "parameters" in done("info", made / "a.run" / "model").out
+
+
+def test_examples_are_listed_and_written(tmp_path: Path) -> None:
+    listed = done("examples", "--json").json["examples"]
+    assert len(listed) >= 4
+    assert all({"name", "law"} <= entry.keys() for entry in listed)
+    name = listed[0]["name"]
+    report = done("examples", name, "-o", tmp_path / "e.npy", "--frames", 3, "--size", "16x24", "--json").json
+    assert np.load(tmp_path / "e.npy").shape == (3, 16, 24, 3)
+    assert report["output"] == str(tmp_path / "e.npy")
+    assert done("examples").out.count("\n") == len(listed)
+
+
+def test_interrupted_synthesis_leaves_no_half_written_file(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = CoopNets.stream
+
+    def interrupted(self: CoopNets, *args: object, **kwargs: object) -> object:
+        yield from stream(self, *args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(CoopNets, "stream", interrupted)
+    (tmp_path / "a.mp4").write_text("an older one")
+    outcome = dyntex("sample", made / "a.run" / "model", "-o", tmp_path / "a.mp4", "--overwrite", "-q")
+    assert outcome.code == 130
+    assert outcome.err.count("\n") == 1
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.mp4": "an older one"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_outside_of_training_end_the_command_politely(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    def told(self: CoopNets, *args: object, **kwargs: object) -> object:
+        os.kill(os.getpid(), number)
+        time.sleep(10)  # the signal ends it
+        yield
+
+    monkeypatch.setattr(CoopNets, "stream", told)
+    before = signal.getsignal(number)
+    outcome = dyntex("sample", made / "a.run" / "model", "-o", tmp_path / "a.mp4", "-q")
+    assert outcome.code == 130
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+)
+def test_running_out_of_memory_has_its_exit_code(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def exhausted(self: CoopNets, *args: object, **kwargs: object) -> object:
+        raise error
+        yield
+
+    monkeypatch.setattr(CoopNets, "stream", exhausted)
+    outcome = dyntex("sample", made / "a.run" / "model", "-o", tmp_path / "a.mp4", "-q")
+    assert outcome.code == 4
+    assert outcome.err.startswith("dyntex: memory ran out")
+    assert outcome.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_allocation_that_no_machine_can_serve_is_recognised() -> None:
+    from dyntex.memory import is_out_of_memory
+
+    with pytest.raises((RuntimeError, MemoryError)) as raised:
+        torch.empty(2**50)
+    assert is_out_of_memory(raised.value)
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert not is_out_of_memory(ValueError("out of memory"))
+
+
+def test_an_unforeseen_error_is_one_line_and_exit_code_1(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: CoopNets, *args: object, **kwargs: object) -> object:
+        raise RuntimeError("a\nb :fire: [red]")
+        yield
+
+    monkeypatch.setattr(CoopNets, "stream", broken)
+    outcome = dyntex("sample", made / "a.run" / "model", "-o", tmp_path / "a.mp4", "-q")
+    assert outcome.code == 1
+    assert outcome.err == "dyntex: internal error: RuntimeError: a b :fire: [red] (DYNTEX_DEBUG=1 shows where)\n"
+
+
+def test_a_wish_to_stop_that_comes_after_the_last_iteration_is_not_lost() -> None:
+    def wish_late() -> None:
+        with words.stoppable() as stop:
+            assert not stop()
+            signal.raise_signal(signal.SIGINT)
+            assert stop()
+
+    with pytest.raises(KeyboardInterrupt):
+        wish_late()
+
+
+def test_version_names_the_engines() -> None:
+    outcome = done("--version")
+    assert outcome.out.startswith("dyntex ")
+    assert torch.__version__ in outcome.out
+    assert av.ffmpeg_version_info in outcome.out
+
+
+def test_help_and_completion_and_colour_without_torch() -> None:
+    code = (
+        "import sys\nfrom dyntex.cli import main\n"
+        "try:\n    main()\nfinally:\n    assert not {'torch', 'av', 'cv2', 'scipy'} & set(sys.modules), 'slow import'\n"
+    )
+
+    def shell(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        env = os.environ | {"COLUMNS": "200"} | environment
+        return subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=env, check=False, timeout=60
+        )
+
+    top = shell("--help", NO_COLOR="1", FORCE_COLOR="1")
+    assert top.returncode == 0, top.stderr
+    assert all(name in top.stdout for name in ("synthesize", "train", "sample", "info", "examples"))
+    assert "\x1b[3" not in top.stdout  # no colours; bold is none
+
+    assert "--clip-frames" in shell("synthesize", "--help").stdout
+    assert shell("synthesize").returncode == 2
+
+
+def test_completion_knows_the_commands() -> None:
+    env = os.environ | {"_DYNTEX_COMPLETE": "complete_bash", "COMP_WORDS": "dyntex syn", "COMP_CWORD": "1"}
+    outcome = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.argv = ['dyntex']; from dyntex.cli import main; main()"],
+        capture_output=True,
+        text=True,
+        env=env,
+        check=False,
+        timeout=60,
+    )
+    assert outcome.stdout.split() == ["synthesize"]
