@@ -238,8 +238,11 @@ def _union_from_json(data: Any, kind: Any, where: str) -> Any:
             return from_json(data, arm, where=where)
         except UsageError as error:
             problems.append(str(error))
-    # An object was meant for one of several dataclasses: the arm that got furthest speaks.
-    raise UsageError(max(problems, key=len) if isinstance(data, dict) else f"{where} is {data!r}; {problems[-1]}")
+    arms = [arm for arm in typing.get_args(kind) if dataclasses.is_dataclass(arm)]
+    if arms and isinstance(data, dict):
+        # An object was meant for the dataclass that knows the most of its keys: that one says what is wrong.
+        return from_json(data, max(arms, key=lambda arm: len(data.keys() & typing.get_type_hints(arm))), where=where)
+    raise UsageError(f"{where} is {data!r}; {problems[-1]}")
 
 
 def suggest(word: str, known: typing.Iterable[str]) -> str:
