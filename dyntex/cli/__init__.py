@@ -9,7 +9,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from dyntex.cli import examples, info, sample, synthesize, train
+from dyntex.cli import benchmark, examples, info, sample, synthesize, train
 from dyntex.cli.words import version
 from dyntex.errors import DyntexError, MemoryLimitError
 
@@ -27,6 +27,7 @@ app.command()(train.train)
 app.command()(sample.sample)
 app.command()(info.info)
 app.command()(examples.examples)
+app.add_typer(benchmark.app, name="benchmark")
 
 
 def main() -> None:

@@ -1,0 +1,162 @@
+"""The methods by name, neural and classical, with one face; and the controls of each task."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol, cast
+
+import torch
+
+from baselines import METHODS
+from baselines.controls import Copy, MeanFrame, ShuffledFrames, WhiteNoise, repeat_last, reversed_real
+from benchmarks.conditioned import Conditioned
+from benchmarks.data import Ground, Source, fresh_sample, has_known_law
+from dyntex.clip import Clip
+from dyntex.config import CoopConfig, suggest
+from dyntex.coopnets import CoopNets
+from dyntex.errors import UsageError
+from dyntex.presets import PRESETS
+
+COOP = "coop"
+"""Another name of the preset ``fast``."""
+
+
+class Fitted(Protocol):
+    """What the tasks ask of a fitted method."""
+
+    @property
+    def n_parameters(self) -> int: ...
+
+    def synthesize(self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None) -> Clip: ...
+
+    def predict(self, clip: Clip, n_frames: int) -> Clip: ...
+
+
+def known_methods() -> tuple[str, ...]:
+    return (*METHODS, COOP, *PRESETS)
+
+
+def check_method(name: str) -> None:
+    """Raise UsageError, with the nearest name, if there is no method of that name."""
+    if name not in known_methods():
+        raise UsageError(
+            f"there is no method {name!r}{suggest(name, known_methods())}; the methods are {', '.join(known_methods())}"
+        )
+
+
+def is_neural(name: str) -> bool:
+    return name not in METHODS
+
+
+def neural_config(name: str, *, iterations: int | None) -> CoopConfig:
+    """The preset that a method's name means, with so many iterations in place of its own."""
+    config = PRESETS["fast" if name == COOP else name]
+    return config if iterations is None else replace(config, iterations=iterations)
+
+
+def fit(
+    name: str,
+    clip: Clip,
+    *,
+    rng: torch.Generator,
+    iterations: int | None = None,
+    budget: float | None = None,
+) -> Fitted:
+    """Fit a method to a clip.
+
+    Args:
+        name: one of :func:`known_methods`.
+        clip: the training segment.
+        rng: on the device to train on.
+        iterations: of a neural method; None for the preset's.
+        budget: seconds to train a neural method, in place of iterations.
+
+    Raises:
+        UsageError: there is no such method, or the preset cannot make frames of this size.
+        InputError: the clip is too short for it.
+        DivergedError: training ran away.
+    """
+    check_method(name)
+    if not is_neural(name):
+        return cast(Fitted, METHODS[name].fit(clip, rng=rng))
+    config = neural_config(name, iterations=iterations)
+    side = (clip.height, clip.width)
+    if (config.fixed_size and side != (config.size, config.size)) or any(n % config.multiple for n in side):
+        able = f"{config.size}x{config.size}" if config.fixed_size else f"sides that are multiples of {config.multiple}"
+        raise UsageError(f"preset {config.preset!r} makes frames of {able}, not {clip.height}x{clip.width}")
+    began = time.monotonic()
+    progress = None if budget is None else lambda _: (time.monotonic() - began) / budget
+    return Conditioned(CoopNets.fit(clip, config, rng=rng, progress=progress))
+
+
+# What a control shows in a task: (ground, n_frames, rng) -> clip.
+Control = Callable[[Ground, int, torch.Generator], Clip]
+
+
+def _mean_frame(ground: Ground, n_frames: int, rng: torch.Generator) -> Clip:
+    return MeanFrame.fit(ground.train, rng=rng).synthesize(n_frames, rng=rng)
+
+
+def _white_noise(ground: Ground, n_frames: int, rng: torch.Generator) -> Clip:
+    return WhiteNoise.fit(ground.train, rng=rng).synthesize(n_frames, rng=rng)
+
+
+def _shuffled_frames(ground: Ground, n_frames: int, rng: torch.Generator) -> Clip:
+    return ShuffledFrames.fit(ground.train, rng=rng).synthesize(n_frames, rng=rng)
+
+
+def _copy(ground: Ground, n_frames: int, rng: torch.Generator) -> Clip:
+    return Copy.fit(ground.train, rng=rng).synthesize(n_frames, rng=rng)
+
+
+def _reversed(ground: Ground, n_frames: int, rng: torch.Generator) -> Clip:
+    return reversed_real(ground.train).segment(0, n_frames)
+
+
+def _later_real(ground: Ground, n_frames: int, rng: torch.Generator) -> Clip:
+    return ground.heldout.segment(0, min(n_frames, ground.heldout.n_frames))
+
+
+def _repeat_last(ground: Ground, n_frames: int, rng: torch.Generator) -> Clip:
+    return repeat_last(ground.train, n_frames)
+
+
+def _fresh(ground: Ground, n_frames: int, rng: torch.Generator) -> Clip:
+    return fresh_sample(ground, seed=int(torch.randint(2**20, (1,), generator=rng))).segment(0, n_frames)
+
+
+CONTROLS: dict[str, Control] = {
+    "later-real": _later_real,
+    "fresh-sample": _fresh,
+    "reversed-real": _reversed,
+    "copy": _copy,
+    "mean-frame": _mean_frame,
+    "shuffled-frames": _shuffled_frames,
+    "white-noise": _white_noise,
+    "repeat-last": _repeat_last,
+}
+
+RANDOM = ("white-noise", "shuffled-frames", "fresh-sample")
+"""The controls that another seed changes; the others have one cell a clip."""
+
+TASK_CONTROLS: dict[str, tuple[str, ...]] = {
+    "paper": ("later-real", "reversed-real", "copy", "mean-frame", "shuffled-frames", "white-noise"),
+    "statistics": (
+        "later-real",
+        "fresh-sample",
+        "reversed-real",
+        "copy",
+        "mean-frame",
+        "shuffled-frames",
+        "white-noise",
+    ),
+    "extrapolation": ("repeat-last", "mean-frame"),
+    "speed": (),
+}
+
+
+def controls_of(task: str, source: Source) -> tuple[str, ...]:
+    """The controls that are rows of a task for a clip: a fresh sample exists only where the law is known."""
+    return tuple(c for c in TASK_CONTROLS[task] if c != "fresh-sample" or has_known_law(source))

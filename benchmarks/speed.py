@@ -1,0 +1,95 @@
+"""What a method costs: each measurement in a fresh process, so that its peak memory is its own."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.data import Source, prepare
+from benchmarks.methods import fit
+from dyntex.errors import MemoryLimitError
+
+
+def measure_speed(
+    method: str, source: Source, *, size: int, n_frames: int, seed: int, device: str, **training: Any
+) -> dict[str, Any]:
+    """Fit and synthesize once in a process of its own.
+
+    Args:
+        method: one of ``known_methods``.
+        source: the clip.
+        size, n_frames: as for ``prepare``.
+        seed: of the fit.
+        device: to compute on.
+        training: ``iterations`` and ``budget`` of a neural method.
+
+    Returns:
+        ``fit_seconds``; ``frames_per_second`` of synthesizing as many frames as were learnt from, the second of two
+        times, since the first also pays for what is set up once; ``peak_mb``, the process's largest resident memory in
+        MiB, with ``base_mb``, that before fitting (the interpreter, torch and the clip); ``n_parameters``.
+
+    Raises:
+        MemoryLimitError: the process was killed, which is how a full machine says so.
+        DyntexError: whatever fitting raises.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(
+                _measure, method, source, size, n_frames, seed, device, torch.get_num_threads(), training
+            ).result()
+        except BrokenProcessPool as error:
+            raise MemoryLimitError(
+                f"the process that measured {method} was killed: free memory or lower size"
+            ) from error
+
+
+def _measure(
+    method: str,
+    source: Source,
+    size: int,
+    n_frames: int,
+    seed: int,
+    device: str,
+    n_threads: int,
+    training: dict[str, Any],
+) -> dict[str, Any]:
+    torch.set_num_threads(n_threads)
+    train = prepare(source, size=size, n_frames=n_frames).train
+    rng = torch.Generator(device).manual_seed(seed)
+    base = peak_bytes()
+    began = time.perf_counter()
+    fitted = fit(method, train, rng=rng, **training)
+    fit_seconds = time.perf_counter() - began
+    for _ in range(2):
+        began = time.perf_counter()
+        fitted.synthesize(train.n_frames, rng=rng)
+        seconds = time.perf_counter() - began
+    return {
+        "fit_seconds": fit_seconds,
+        "frames_per_second": train.n_frames / seconds,
+        "peak_mb": peak_bytes() / 2**20,
+        "base_mb": base / 2**20,
+        "n_parameters": fitted.n_parameters,
+    }
+
+
+def peak_bytes() -> int:
+    """The largest resident memory of this process so far.
+
+    On Linux from /proc, because there ``ru_maxrss`` of a new process starts from that of the one that began it.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,369 @@
+"""The harness: what is measured against what, and sweeps that are killed, split and joined, on tiny clips."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import run
+from benchmarks.cells import Settings, Shard, groups
+from benchmarks.data import Source, find_clips, prepare
+from benchmarks.run import RESULTS, Sweep, merge, without_timings
+from benchmarks.tasks import draw_control, measure
+from dyntex.clip import Clip
+from dyntex.errors import InputError, UsageError
+
+SIZE, T = 32, 16
+CHEAP = Settings(("paper", "extrapolation"), ("lds",), size=SIZE, frames=T, seeds=2)
+TINY = Settings(("paper", "statistics", "extrapolation"), ("lds",), size=SIZE, frames=T, seeds=2)
+
+
+def film(path: Path, n_frames: int, *, seed: int = 0, side: int = SIZE) -> Path:
+    """A clip of smooth noise in motion, as an array file: read back exactly."""
+    rng = np.random.default_rng(seed)
+    t, y, x = np.ogrid[:n_frames, :side, :side]
+    waves = [np.sin(a * x + b * y + c * t + d) for a, b, c, d in rng.uniform(-1, 1, (6, 4)) * (0.8, 0.8, 1.5, math.pi)]
+    grey = np.clip(128 + 20 * np.sum(waves, axis=0) + rng.normal(0, 4, (n_frames, side, side)), 0, 255)
+    np.save(path, np.repeat(grey[..., None], 3, axis=3).astype(np.uint8))
+    return path
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> list[Source]:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for i, name in enumerate(("wind", "water")):
+        film(folder / f"{name}.npy", 2 * T, seed=i)
+    return find_clips([str(folder)])
+
+
+def rows_of(results: dict[str, Any], **wanted: Any) -> list[dict[str, Any]]:
+    return [row for row in results["rows"] if all(row[key] == value for key, value in wanted.items())]
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+# The cut
+
+
+@pytest.mark.parametrize(
+    ("total", "asked", "train", "heldout"),
+    [
+        (200, 64, 64, 64),  # no more is held out than is learnt from
+        (96, 64, 64, 32),  # half as much is enough
+        (95, 64, 63, 32),  # less is not: two thirds and a third
+        (64, 64, 42, 22),
+        (48, 64, 32, 16),
+        (32, 16, 16, 16),
+    ],
+)
+def test_a_third_is_always_held_out(tmp_path: Path, total: int, asked: int, train: int, heldout: int):
+    source = Source("film", str(film(tmp_path / "film.npy", total)))
+    ground = prepare(source, size=SIZE, n_frames=asked)
+    whole = np.load(tmp_path / "film.npy")
+    assert (ground.train.n_frames, ground.heldout.n_frames) == (train, heldout)
+    assert np.array_equal(ground.train.to_uint8(), whole[:train])
+    assert np.array_equal(ground.heldout.to_uint8(), whole[train : train + heldout])
+    assert (f"fitted on {train} in place of {asked}" in ground.note) == (train != asked)
+
+
+def test_a_clip_too_short_for_its_heldout_part_says_so(tmp_path: Path):
+    source = Source("film", str(film(tmp_path / "film.npy", 45)))
+    with pytest.raises(InputError, match=r"45 frames, which leaves 30 to learn from and 15 held out.*at least 48"):
+        prepare(source, size=SIZE, n_frames=64)
+
+
+def test_examples_are_measured_at_eight_bits():
+    ground = prepare(Source("ocean", "example:ocean"), size=SIZE, n_frames=T)
+    for clip in (ground.train, ground.heldout):
+        assert torch.equal(clip.video, Clip.from_uint8(clip.to_uint8(), clip.fps).video)
+
+
+# Which clips
+
+
+def test_a_folders_clips_are_its_videos_or_itself(tmp_path: Path, clips: list[Source]):
+    assert [source.name for source in clips] == ["water", "wind"]
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for i in range(2):
+        (frames / f"{i}.png").touch()
+    (frames / "notes.txt").touch()
+    assert find_clips([str(frames)]) == [Source("frames", str(frames))]
+    assert [s.where for s in find_clips(["examples"])][:1] == ["example:ocean"]
+
+
+def test_clips_that_are_none(tmp_path: Path, clips: list[Source]):
+    with pytest.raises(InputError, match="holds no clips"):
+        find_clips([str(tmp_path)])
+    with pytest.raises(InputError, match="no clip"):
+        find_clips([str(tmp_path / "nothing.mp4")])
+    with pytest.raises(InputError, match="no example 'fyre'"):
+        find_clips(["example:fyre"])
+    with pytest.raises(UsageError, match="two of the clips are called 'wind'"):
+        find_clips([clips[1].where, clips[1].where])
+
+
+def test_a_clip_is_known_by_its_content(tmp_path: Path):
+    a, b, c = (film(tmp_path / f"{name}.npy", 4, seed=seed) for name, seed in (("a", 0), ("b", 0), ("c", 1)))
+    digest = [Source("clip", str(path)).digest() for path in (a, b, c)]
+    assert digest[0] == digest[1] != digest[2]
+
+
+# The settings
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tasks": ("papr",)}, "no task 'papr'; did you mean 'paper'"),
+        ({"methods": ("hosdv",)}, "no method 'hosdv'; did you mean 'hosvd'"),
+        ({"methods": ("lds", "lds")}, "each once"),
+        ({"tasks": ()}, "at least one"),
+        ({"size": 24}, "size of 24 .* 32"),
+        ({"size": 10, "tasks": ("paper",)}, "size of 10 .* 11"),
+        ({"frames": 15}, "15 frames .* 16"),
+        ({"seeds": 0}, "0 seeds"),
+        ({"iterations": 0}, "0 iterations"),
+        ({"budget": math.nan}, "budget of nan"),
+        ({"iterations": 5, "budget": 1.0}, "exclude each other"),
+    ],
+)
+def test_settings_that_make_no_sense(change: dict[str, Any], message: str):
+    with pytest.raises(UsageError, match=message):
+        Settings(**({"tasks": ("statistics",), "methods": ("lds",)} | change))
+
+
+@pytest.mark.parametrize("text", ["3/2", "0/2", "1", "a/b", "1/2/3", "-1/2", "²/3", ""])
+def test_shards_that_are_none(text: str):
+    with pytest.raises(UsageError, match="--shard"):
+        Shard.parse(text)
+
+
+def test_shards_are_a_partition_that_keeps_fits_whole(clips: list[Source]):
+    whole = list(groups(TINY, clips))
+    parts = [Shard.parse(f"{i}/3").of(whole) for i in (1, 2, 3)]
+    assert sorted(map(repr, whole)) == sorted(repr(group) for part in parts for group in part)
+    assert all(len({(c.method, c.source.name, c.seed) for c in group}) == 1 for group in whole)
+    fits = [group for group in whole if group[0].method == "lds"]
+    assert [[cell.task for cell in group] for group in fits] == [list(TINY.tasks)] * 4  # 2 clips, 2 seeds
+
+
+def test_speed_takes_turns_between_the_methods():
+    settings = Settings(("speed", "paper"), ("lds", "hosvd"), seeds=2)
+    cells = [c for group in groups(settings, [Source("a", "a")]) for c in group if c.task == "speed"]
+    assert [(c.method, c.seed) for c in cells] == [("lds", 0), ("hosvd", 0), ("lds", 1), ("hosvd", 1)]
+    assert not any(c.control for c in cells)
+
+
+# What the controls score: each is known beforehand
+
+
+def test_controls_in_the_papers_task(clips: list[Source]):
+    ground = prepare(clips[0], size=SIZE, n_frames=T)
+
+    def numbers(control: str) -> dict[str, Any]:
+        return measure("paper", draw_control("paper", control, ground, seed=0), ground, control=control)
+
+    copy = numbers("copy")
+    assert copy["psnr"] is None
+    assert (copy["exact_frames"], copy["frames"], copy["ssim"]) == (T, T, pytest.approx(1.0))
+    # E|x - mean|^2 is half of E|x - x'|^2, which is 3.01 dB; within 1.5 dB for so few frames of waves.
+    assert 1.5 < numbers("mean-frame")["psnr"] - numbers("later-real")["psnr"] < 4.5
+    for control in ("mean-frame", "white-noise", "reversed-real"):
+        found = numbers(control)
+        assert (found["psnr"], found["ssim"]) == (found["anchored_psnr"], found["anchored_ssim"])
+
+
+def test_later_real_is_compared_over_the_frames_that_it_has(tmp_path: Path):
+    ground = prepare(Source("film", str(film(tmp_path / "film.npy", 60))), size=SIZE, n_frames=40)
+    found = measure("paper", draw_control("paper", "later-real", ground, seed=0), ground, control="later-real")
+    a, b = ground.heldout.video, ground.train.video[:, :20]
+    mse = (a - b).double().square().mean(dim=(0, 2, 3))
+    assert found["frames"] == 20
+    assert found["psnr"] == pytest.approx(float((10 * torch.log10(4 / mse)).mean()), abs=1e-6)
+
+
+def test_controls_in_the_statistics_task(clips: list[Source]):
+    ground = prepare(clips[0], size=SIZE, n_frames=T)
+
+    def numbers(control: str) -> dict[str, Any]:
+        return measure("statistics", draw_control("statistics", control, ground, seed=0), ground, control=control)
+
+    real, copy, still, noise = (numbers(name) for name in ("later-real", "copy", "mean-frame", "white-noise"))
+    assert real["score"] <= 1.0
+    assert real["score"] == pytest.approx(copy["score"])
+    assert (real["diversity"], real["copy_distance"]) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert (copy["diversity"], copy["copy_distance"]) == (0.0, 0.0)
+    assert still["diversity"] == 0.0
+    assert min(still["score"], noise["score"]) > 1.2 * real["score"]
+
+
+def test_horizons_are_single_frames_and_stop_where_the_clip_does(tmp_path: Path):
+    ground = prepare(Source("film", str(film(tmp_path / "film.npy", 40))), size=SIZE, n_frames=20)
+    clips = draw_control("extrapolation", "repeat-last", ground, seed=0)
+    found = measure("extrapolation", clips, ground, control="repeat-last")
+    assert {key for key in found if key.startswith("psnr_")} == {f"psnr_{h}" for h in (1, 2, 4, 8, 16)}
+    for h in (1, 16):
+        mse = float((ground.train.video[:, -1] - ground.heldout.video[:, h - 1]).double().square().mean())
+        assert found[f"psnr_{h}"] == pytest.approx(10 * math.log10(4 / mse), abs=1e-6)
+
+
+def test_a_fresh_sample_is_of_the_law_and_not_of_the_clip():
+    ground = prepare(Source("ripples", "example:ripples"), size=SIZE, n_frames=T)
+    drawn = draw_control("statistics", "fresh-sample", ground, seed=0)
+    a, b = drawn["sample-1"].video, drawn["sample-2"].video
+    assert a.shape == ground.train.video.shape
+    assert (a - b).abs().mean() > 0.01
+    assert (a - ground.train.video).abs().mean() > 0.01
+    names = [c.method for g in groups(TINY, [ground.source, Source("x", "x.mp4")]) for c in g if c.task == "statistics"]
+    assert names.count("fresh-sample") == TINY.seeds  # of the example alone
+
+
+# The sweep
+
+
+def test_rows_folders_and_results(clips: list[Source], tmp_path: Path):
+    out = tmp_path / "out"
+    told: list[tuple[int, int]] = []
+    results = Sweep(TINY, clips[1:], out, on_row=lambda row, done, total: told.append((done, total))).run()
+    assert json.loads((out / RESULTS).read_text()) == results
+    assert results["complete"]
+    assert told == [(i + 1, len(results["rows"])) for i in range(len(results["rows"]))]
+    for row in results["rows"]:
+        folder = out / row["task"] / row["method"] / row["clip"] / str(row["seed"])
+        assert row["status"] == "ok"
+        assert json.loads((folder / "row.json").read_text()) == row
+        assert list(folder.glob("*.mkv"))
+    assert {row["method"] for row in results["rows"] if not row["control"]} == {"lds"}
+    assert {row["seed"] for row in rows_of(results, method="lds")} == {0, 1}
+    assert {row["seed"] for row in rows_of(results, method="mean-frame")} == {0}  # another seed shows nothing new
+    a, b = rows_of(results, task="paper", method="lds", clip="wind")
+    assert a["psnr"] != b["psnr"]
+    # A start on the observed first frame is worth something in these short clips, so the columns are not swapped.
+    assert sum(row["anchored_psnr"] - row["psnr"] for row in rows_of(results, task="paper", method="lds")) > 0
+
+
+class Killed(BaseException):
+    """As Ctrl-C is: no cell's failure."""
+
+
+def test_a_killed_sweep_goes_on_to_the_same_results(
+    clips: list[Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    whole = Sweep(CHEAP, clips, tmp_path / "whole").run()
+    fits = [0]
+    fit = run.fit
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        fits[0] += 1
+        return fit(*args, **kwargs)
+
+    monkeypatch.setattr(run, "fit", counted)
+
+    def kill(row: dict[str, Any], done: int, total: int) -> None:
+        if row["method"] == "lds" and row["task"] == "extrapolation":
+            raise Killed
+
+    out = tmp_path / "out"
+    with pytest.raises(Killed):
+        Sweep(CHEAP, clips, out, on_row=kill).run()
+    assert fits == [1]
+    measured = out / "extrapolation" / "lds" / "water" / "0" / "row.json"
+    measured.unlink()  # killed between drawing and measuring
+    resumed = Sweep(CHEAP, clips, out).run()
+    assert fits == [4]  # the first fit's clips were kept
+    assert without_timings(resumed) == without_timings(whole)
+
+    before = files_of(out)
+    assert Sweep(CHEAP, clips, out).run() == resumed
+    assert files_of(out) == before
+
+
+def test_shards_merge_to_the_same_results(clips: list[Source], tmp_path: Path):
+    whole = Sweep(CHEAP, clips, tmp_path / "whole").run()
+    parts = [tmp_path / f"part{i}" for i in (1, 2)]
+    done = [Sweep(CHEAP, clips, part, shard=Shard(i, 2)).run() for i, part in enumerate(parts, start=1)]
+    assert not any(results["complete"] for results in done)
+    assert len(done[0]["rows"]) + len(done[1]["rows"]) == len(whole["rows"])
+    merged = merge(parts, tmp_path / "merged")
+    assert without_timings(merged) == without_timings(whole)
+    assert json.loads((tmp_path / "merged" / RESULTS).read_text()) == merged
+    with pytest.raises(InputError, match="no file"):
+        merge([tmp_path / "clips"], tmp_path / "other")
+
+
+def test_another_configuration_changes_nothing(clips: list[Source], tmp_path: Path):
+    settings = Settings(("paper",), ("lds",), size=SIZE, frames=T, seeds=1)
+    out = tmp_path / "out"
+    Sweep(settings, clips[:1], out).run()
+    before = files_of(out)
+    with pytest.raises(UsageError, match=r"another configuration \(seeds differ"):
+        Sweep(Settings(("paper",), ("lds",), size=SIZE, frames=T, seeds=2), clips[:1], out).run()
+    film(Path(clips[0].where), 2 * T, seed=9)
+    with pytest.raises(UsageError, match=r"another configuration \(clips differ"):
+        Sweep(settings, clips[:1], out).run()
+    other = tmp_path / "other"
+    Sweep(settings, clips[:1], other).run()
+    with pytest.raises(UsageError, match="different configurations"):
+        merge([out, other], tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
+    with pytest.raises(UsageError, match="no benchmark's folder"):
+        Sweep(settings, clips[:1], tmp_path / "clips").run()
+    assert files_of(out) == before
+
+
+def test_an_unreadable_clip_is_failed_rows_among_good_ones(clips: list[Source], tmp_path: Path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    short = film(tmp_path / "short.npy", 20)
+    settings = Settings(("paper",), ("lds",), size=SIZE, frames=T, seeds=1)
+    results = Sweep(settings, [*find_clips([str(broken), str(short)]), clips[0]], tmp_path / "out").run()
+    assert {row["status"] for row in rows_of(results, clip=clips[0].name)} == {"ok"}
+    for name, reason in (("broken", "broken.mp4"), ("short", "20 frames")):
+        rows = rows_of(results, clip=name)
+        assert {row["method"] for row in rows} >= {"lds", "mean-frame"}
+        assert all(row["status"] == "failed" and reason in row["reason"] for row in rows)
+    with pytest.raises(InputError, match=r"nothing could be run: .*20 frames"):
+        Sweep(settings, find_clips([str(short)]), tmp_path / "none").run()
+
+
+def test_one_methods_trouble_is_its_own_and_is_tried_again(
+    clips: list[Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    settings = Settings(("paper",), ("lds", "hosvd"), size=SIZE, frames=T, seeds=1)
+    fit = run.fit
+
+    def trouble(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == "lds":
+            raise RuntimeError("singular")
+        return fit(name, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "fit", trouble)
+        results = Sweep(settings, clips[:1], tmp_path / "out").run()
+    (bad,), (good,) = rows_of(results, method="lds"), rows_of(results, method="hosvd")
+    assert (bad["status"], bad["reason"], good["status"]) == ("failed", "RuntimeError: singular", "ok")
+    assert rows_of(Sweep(settings, clips[:1], tmp_path / "out").run(), method="lds")[0]["status"] == "ok"
+
+
+def test_speed_measures_in_processes_of_their_own(clips: list[Source], tmp_path: Path):
+    settings = Settings(("speed",), ("lds",), size=SIZE, frames=T, seeds=1)
+    big = torch.ones(2**27)  # 512 MiB here, which must not be counted there
+    (row,) = Sweep(settings, clips[:1], tmp_path / "out").run()["rows"]
+    assert big.sum() > 0
+    assert row["status"] == "ok", row
+    assert 0 < row["fit_seconds"] < row["seconds"]
+    assert row["frames_per_second"] > 0
+    assert 50 < row["base_mb"] <= row["peak_mb"] < 700
+    pixels = 3 * SIZE * SIZE
+    states = (row["n_parameters"] - pixels) // pixels  # n states: C and the mean, and the little that A and B take
+    assert 1 <= states <= T // 3
