@@ -46,13 +46,14 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    # safetensors refuses tensors that share memory (a learnt buffer that two networks hold, an expanded view).
+    # safetensors refuses tensors that share memory (a buffer that two networks hold, overlapping views).
     seen: set[int] = set()
     out = {}
     for key, tensor in tensors.items():
         value = tensor.detach().cpu().contiguous()
-        out[key] = value.clone() if value.data_ptr() in seen else value
-        seen.add(value.data_ptr())
+        storage = value.untyped_storage().data_ptr()
+        out[key] = value.clone() if storage in seen else value
+        seen.add(storage)
     return out
 
 

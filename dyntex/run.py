@@ -67,7 +67,7 @@ class Run:
     save_every: float = 60.0
     resume: bool = False
     overwrite: bool = False
-    on_step: Callable[[StepInfo, float], None] = ignore  # type: ignore[assignment]
+    on_step: Callable[[StepInfo, float], None] = lambda _info, _share: None
     notice: Callable[[str], None] = ignore
     stop: Callable[[], bool] = lambda: False
 
@@ -89,11 +89,15 @@ class Run:
             if not self.checkpoints:
                 raise UsageError(f"the run folder {self.folder} holds no checkpoint to resume from: leave out --resume")
             compare(self._settings(), load_json(self.folder / CONFIG), str(self.folder))
-        elif self.folder.is_dir() and any(self.folder.iterdir()) and not self.overwrite:
-            raise UsageError(
-                f"the run folder {self.folder} holds an earlier run: add --resume to go on with it, "
-                "--overwrite to start anew, or name another with --run-dir"
-            )
+        elif self.folder.is_dir() and any(self.folder.iterdir()):
+            # Only a run may be replaced: anyone's folder may hold a config.json.
+            if not self.checkpoints.folder.is_dir():
+                raise UsageError(f"{self.folder} holds other things than a run: name another folder with --run-dir")
+            if not self.overwrite:
+                raise UsageError(
+                    f"the run folder {self.folder} holds an earlier run: add --resume to go on with it, "
+                    "--overwrite to start anew, or name another with --run-dir"
+                )
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -187,19 +191,23 @@ class Run:
 
     def _open(self, clip: Clip, t: Teaching, rng: torch.Generator) -> tuple[list[StepInfo], float]:
         """Start or resume; returns the records of what was trained before, and its seconds."""
-        asked = self._settings() | {
-            "shape": list(clip.video.shape),
-            "clip_sha256": hashlib.sha256(clip.video.contiguous().numpy().tobytes()).hexdigest(),
-        }
+        digest = hashlib.sha256(clip.video.contiguous().numpy().tobytes()).hexdigest()
+        shape = {"shape": list(clip.video.shape)}
         if self.resume:
-            compare(asked, load_json(self.folder / CONFIG), str(self.folder))
+            held = load_json(self.folder / CONFIG)
+            compare(shape, held, str(self.folder))
+            if held.get("clip_sha256") != digest:
+                raise UsageError(
+                    f"the checkpoint in {self.folder} was made from another clip: "
+                    "resume with the same source and --start, or name another folder with --run-dir"
+                )
             t.load(self.checkpoints.load(), rng)
         else:
             make_folder(self.folder)
             self._clear()
             make_folder(self.checkpoints.folder)
             make_folder(self.folder / SAMPLES)
-            save_json(self.folder / CONFIG, asked)
+            save_json(self.folder / CONFIG, self._settings() | shape | {"clip_sha256": digest})
         save_json(self.folder / ENV, environment())
         return rewind(self.folder / METRICS, t.iteration)
 

@@ -203,7 +203,7 @@ def test_the_source_is_never_overwritten(clip: Path, tmp_path: Path) -> None:
     [
         ("--run-dir", "file", "is a file"),
         ("--run-dir", "nowhere/run", "not a folder"),
-        ("--run-dir", "project", "--overwrite"),
+        ("--run-dir", "project", "other things"),
         ("--save-model", "file", "is a file"),
         ("--save-model", "nowhere/model", "does not exist"),
         ("--save-model", "project", "other things"),
@@ -214,7 +214,7 @@ def test_bad_folders(option: str, name: str, expected: str, clip: Path, tmp_path
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "config.json").write_text("of something else")
     before = tree(tmp_path)
-    outcome = dyntex("synthesize", clip, "-o", tmp_path / "a.mp4", *TINY, option, tmp_path / name, "-q")
+    outcome = dyntex("synthesize", clip, "-o", tmp_path / "a.mp4", *TINY, option, tmp_path / name, "--overwrite", "-q")
     one_line(outcome, USAGE, tmp_path / name, expected)
     assert tree(tmp_path) == before
 
@@ -225,8 +225,7 @@ def test_refusals_come_before_the_clip_is_read(
     monkeypatch.setattr("dyntex.media.read_clip", lambda *_, **__: pytest.fail("the clip was read"))
     monkeypatch.setattr("dyntex.media.probe", lambda *_, **__: pytest.fail("the clip was looked at"))
     (tmp_path / "a.mp4").touch()
-    (tmp_path / "b.run").mkdir()
-    (tmp_path / "b.run" / "config.json").touch()
+    (tmp_path / "b.run" / "checkpoints").mkdir(parents=True)
     for words in (
         ("-o", tmp_path / "a.mp4"),
         ("-o", tmp_path / "b.mp4"),
