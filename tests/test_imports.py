@@ -1,0 +1,183 @@
+"""Who may import whom, read from the imports themselves; and what no room does at all."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("dyntex", "baselines", "benchmarks")
+
+# A room is a module or a folder of dyntex; these are the rooms that it may import.
+MODEL = {"config", "errors", "layers", "langevin"}
+MAY: dict[str, set[str]] = {
+    "dyntex.errors": set(),
+    "dyntex.langevin": set(),
+    "dyntex.layers": set(),
+    "dyntex.clip": {"dyntex.errors"},
+    "dyntex.config": {"dyntex.errors"},
+    "dyntex.linear": {"dyntex.errors"},
+    "dyntex.presets": {"dyntex.config", "dyntex.errors"},
+    "dyntex.examples": {"dyntex.clip", "dyntex.errors"},
+    "dyntex.media": {"dyntex.clip", "dyntex.errors", "dyntex.examples"},  # examples: for example:NAME
+    "dyntex.descriptor": {"dyntex.config", "dyntex.errors", "dyntex.layers"},
+    "dyntex.generator": {"dyntex.config", "dyntex.errors", "dyntex.layers"},
+    "dyntex.state_space": {"dyntex.config", "dyntex.errors", "dyntex.layers", "dyntex.linear"},
+    "dyntex.gaussian_texture": {"dyntex.config", "dyntex.errors", "dyntex.layers"},
+    "dyntex.checkpoint": {"dyntex.errors"},
+}
+NETWORKS = {"dyntex.descriptor", "dyntex.generator", "dyntex.state_space", "dyntex.gaussian_texture"}
+MAY["dyntex.coop"] = NETWORKS | {f"dyntex.{room}" for room in MODEL}
+MAY["dyntex.guard"] = {"dyntex.coop", "dyntex.errors"}
+MAY["dyntex.coopnets"] = {
+    *MAY["dyntex.coop"], "dyntex.coop", "dyntex.guard", "dyntex.clip", "dyntex.checkpoint", "dyntex.presets",
+}  # fmt: skip
+MAY["dyntex.memory"] = {"dyntex.errors"}
+MAY["dyntex.journal"] = {"dyntex.coop", "dyntex.errors"}
+MAY["dyntex.estimate"] = {*MAY["dyntex.coopnets"], "dyntex.coopnets", "dyntex.memory"}
+MAY["dyntex.run"] = {*MAY["dyntex.estimate"], "dyntex", "dyntex.journal", "dyntex.media"}
+
+OWNERS = {
+    "av": {"dyntex.media"},
+    "imageio": {"dyntex.media"},
+    "cv2": {"dyntex.media", "benchmarks"},
+    "safetensors": {"dyntex.checkpoint"},
+    "typer": {"dyntex.cli"},
+    "click": {"dyntex.cli"},
+    "rich": {"dyntex.cli"},
+}
+
+
+def files() -> list[Path]:
+    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+every_file = pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def room_of(module: str) -> str:
+    """'dyntex.media.video' -> 'dyntex.media'; baselines and benchmarks are a room each, but for common."""
+    parts = module.split(".")
+    return ".".join(parts[:2]) if parts[0] == "dyntex" else parts[0]
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def is_module(name: str) -> bool:
+    base = ROOT.joinpath(*name.split("."))
+    return base.with_suffix(".py").is_file() or (base / "__init__.py").is_file()
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, also inside functions; ``from package import module`` names the module."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} line {node.lineno}: imports are absolute here"
+            module = node.module or ""
+            for alias in node.names:
+                inner = f"{module}.{alias.name}"
+                yield inner if module.split(".")[0] in PACKAGES and is_module(inner) else module
+
+
+def at_top(path: Path) -> Iterator[str]:
+    """Those that run when the module is imported."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+@every_file
+def test_rooms_import_only_those_below_them(path: Path):
+    module = module_of(path)
+    room = room_of(module)
+    for imported in imports(path):
+        if imported.split(".")[0] not in PACKAGES or room_of(imported) == room == room_of(module) == "dyntex.cli":
+            continue
+        target = room_of(imported)
+        if target == "dyntex.cli":
+            assert room == "dyntex.cli", f"{module} imports {imported}: nobody imports the command line"
+        elif room == "dyntex.cli" or module in ("dyntex", "dyntex.__main__"):
+            continue
+        elif room == "baselines":
+            allowed = ("dyntex.clip", "dyntex.errors", "dyntex.linear", "baselines.common")
+            # The package's own list of methods names each of them.
+            assert imported in allowed or module == "baselines", f"{module} imports {imported}"
+        elif room == "benchmarks":
+            assert target != "dyntex.cli"
+        elif target != room:
+            assert room in MAY, f"{room} is a new room: say in MAY what it may import"
+            assert target in MAY[room], f"{room} may not import {target}"
+
+
+@every_file
+def test_third_parties_have_owners(path: Path):
+    module = module_of(path)
+    room = room_of(module)
+    for imported in imports(path):
+        if (module, imported) == ("dyntex.cli.words", "av"):
+            continue  # --version names FFmpeg's
+        owners = OWNERS.get(imported.split(".")[0])
+        assert owners is None or room in owners, f"{module} imports {imported}, which only {owners} may"
+
+
+@every_file
+def test_the_command_line_takes_in_baselines_and_benchmarks_only_when_asked(path: Path):
+    if room_of(module_of(path)) == "dyntex.cli":
+        assert not [name for name in at_top(path) if name.split(".")[0] in ("baselines", "benchmarks", "torch")]
+
+
+def called(node: ast.Call) -> str:
+    return ast.unparse(node.func)
+
+
+@every_file
+def test_what_no_room_does(path: Path):
+    """Print (but for the command line), seed or draw from the global generators, unpickle, or hand words to a shell."""
+    module = module_of(path)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        name, where = called(node), f"{module} line {node.lineno}"
+        if room_of(module) != "dyntex.cli":
+            assert name != "print", where
+            assert name not in ("sys.stdout.write", "sys.stderr.write"), where
+        assert name not in ("torch.manual_seed", "torch.seed", "torch.set_rng_state", "np.random.seed"), where
+        if name in ("torch.rand", "torch.randn", "torch.randint", "torch.randperm", "torch.normal", "torch.bernoulli"):
+            assert "generator" in {k.arg for k in node.keywords}, f"{where}: {name} draws from the global generator"
+        if name.startswith("np.random."):
+            assert name in ("np.random.default_rng", "np.random.SeedSequence"), where
+        assert name not in ("torch.load", "torch.save", "os.system", "os.popen", "eval", "exec"), where
+        assert not [k for k in node.keywords if k.arg == "shell"], where
+        if name in ("np.load", "numpy.load"):
+            pickle = [k.value for k in node.keywords if k.arg == "allow_pickle"]
+            assert all(isinstance(v, ast.Constant) and v.value is False for v in pickle), where
+    assert not {"pickle", "dill", "marshal", "shelve"} & {name.split(".")[0] for name in imports(path)}
+
+
+def test_every_rule_is_about_a_room_that_exists():
+    assert [room for room in MAY if not is_module(room)] == []
+
+
+def test_the_rules_have_no_circle():
+    for room, below in MAY.items():
+        for other in below - {"dyntex"}:
+            assert room not in MAY[other]
+
+
+def test_the_reader_of_imports_sees_what_it_should(tmp_path: Path):
+    file = tmp_path / "a.py"
+    file.write_text(
+        "import os.path\nfrom dyntex import clip\ndef f():\n    from dyntex.cli import words\n    import cv2\n"
+    )
+    assert list(imports(file)) == ["os.path", "dyntex.clip", "dyntex.cli.words", "cv2"]
+    assert room_of("dyntex.media.video") == "dyntex.media"
+    assert "dyntex.clip" in {module_of(path) for path in files()}
