@@ -167,9 +167,9 @@ def _exhibit(name: str, clip: Clip, words: Sequence[str]) -> str:
     buffer = io.BytesIO()
     PIL.Image.fromarray(clip.to_uint8()[:, clip.height // 2]).save(buffer, format="PNG")  # (T, W, 3)
     still = base64.b64encode(buffer.getvalue()).decode()
-    caption = "<br>".join([f"<b>{html.escape(name)}</b>", *map(html.escape, words)])
+    caption = "".join([f"<b>{html.escape(name)}</b>", *(f"<span>{html.escape(word)}</span>" for word in words)])
     return (
-        f'<figure><video autoplay loop muted playsinline src="data:video/mp4;base64,{video}"></video>'
-        f'<img src="data:image/png;base64,{still}" alt="x-t slice of {html.escape(name)}">'
-        f"<figcaption>{caption}</figcaption></figure>"
+        f"<figure><figcaption>{caption}</figcaption>"
+        f'<video autoplay loop muted playsinline src="data:video/mp4;base64,{video}"></video>'
+        f'<img src="data:image/png;base64,{still}" alt="x-t slice of {html.escape(name)}"></figure>'
     )
