@@ -136,12 +136,13 @@ def test_no_revision_teaches_the_generator_nothing():
 def test_d1_starts_from_what_the_generator_made_and_moves_by_langevin():
     y_obs = clip()
     t = Teaching(replace(TINY, temperature=0.0), y_obs, rng=seeded())
+    t.step_scale = 0.5  # what the watchdog left
     gen, made = copy.deepcopy(t.gen), []
     t.gen.register_forward_pre_hook(lambda _, args: made.append(args[0]))
     des = copy.deepcopy(t.des)
     info = one_iteration(t, y_obs)
     y_gen = gen(made[0], none(y_obs))[:, :, :T].detach()
-    y_rev = revise(des, y_gen, none(y_gen), t.config, rng=seeded())
+    y_rev = revise(des, y_gen, none(y_gen), t.config, rng=seeded(), step_scale=0.5)
     assert info.move == pytest.approx(float((y_rev - y_gen).square().mean().sqrt()), rel=1e-4)
     assert info.move > 0.0
     # Downhill: the energy of the revised is lower.

@@ -128,6 +128,7 @@ def test_a_runaway_is_rolled_back_with_half_the_step(monkeypatch: pytest.MonkeyP
     assert course.run() == [1, 2, 3, 4, 5, 6, 7, 8]
     assert course.scales == [1.0] * 5 + [0.5] * 4  # iteration 5 again, from the state kept after 4
     assert course.bias == 8.0  # the lost iteration left nothing in the weights
+    assert course.kept == [0, 2, 4, 4, 6, 8]  # once more after the rollback, with the smaller step
     assert len(course.notices) == 1
     assert "iteration 5 ran away" in course.notices[0]
     assert "back to iteration 4" in course.notices[0]
