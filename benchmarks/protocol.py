@@ -26,7 +26,8 @@ CAPTIONS = {
     "nearest training window) are relative to real: about 1 is right, and 0 means that all samples are alike, or a "
     "replay.",
     "extrapolation": "PSNR (dB) and SSIM of the h-th frame after the training segment, against repeating the last "
-    "frame and the mean frame; higher is better. A prediction is a best guess without noise.",
+    "frame and the mean frame; higher is better. A prediction is a best guess without noise. A clip counts only at the "
+    "horizons that its held-out frames reach.",
     "speed": "Fitting to the training segment; synthesizing as many frames; the largest resident memory of the "
     "process, and what of it the interpreter, torch and the clip take before fitting; the numbers that the model "
     "consists of. Each measurement is a process of its own, and the methods take turns.",
