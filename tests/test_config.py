@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any
 
 import pytest
@@ -41,10 +41,10 @@ def test_every_field_is_written_and_read():
     """A config in which nothing has its default."""
     layer = Layer(3, (2, FULL, 5), (1, 2, 3), (4, 5, 6), (7, 8, 9), True, "silu")
     head = Head((layer,), ((layer, replace(layer, padding="valid")), ()), (1, 2, 3), 0.5)
-    config = CoopConfig(
-        "mine", DescriptorConfig((head,), 0.1, "pixel", 0.2), GeneratorConfig((1, 2, 3), (layer,), 0.3), 1, True, 2, 3,
-        4, 5, 6, 7, 8, 0.9, 0.8, 0.7, 9, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.01, 0.02, 0.03, 10, 0.04,
-    )  # fmt: skip
+    descriptor = DescriptorConfig((head,), 0.1, "pixel", 0.2)
+    other: dict[str, Any] = {f.name: f.default + 1 for f in fields(CoopConfig) if type(f.default) in (int, float)}
+    config = CoopConfig("mine", descriptor, GeneratorConfig((1, 2, 3), (layer,), 0.3), fixed_size=True, **other)
+    assert all(getattr(config, f.name) != f.default for f in fields(CoopConfig))
     assert from_json(json.loads(json.dumps(to_json(config)))) == config
     assert to_json(config)["descriptor"]["heads"][0]["layers"][0]["kernel"] == [2, "full", 5]
 
