@@ -25,7 +25,7 @@ from dyntex.run import Run
 
 __all__ = ["clip"]  # a fixture
 
-N = 30
+N = 12
 WORDS = ("train", "example:ripples", "--size", "16", "--clip-frames", "16", "--iterations", str(N), "--seed", "7", "-q")
 
 # Deaths that a shell cannot time: each in a process of its own, which kills itself at the worst moment.
