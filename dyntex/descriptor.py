@@ -64,7 +64,8 @@ class Descriptor(nn.Module):
 
     def energy(self, y: Tensor, cond: Tensor, *, periodic: Axes = OPEN) -> Tensor:
         """U: (B, C, T, H, W), (B, K, T, H, W) -> (B,); low where y looks like the data."""
-        return self.reference_energy(y) - self(y, cond, periodic=periodic)
+        energy: Tensor = self.reference_energy(y) - self(y, cond, periodic=periodic)
+        return energy
 
 
 class _Head(nn.Module):
