@@ -96,20 +96,24 @@ class GeneratorConfig:
 
 
 @dataclass(frozen=True)
-class StateSpaceConfig:
-    """A generator that contains a linear dynamic texture and bends it.
-
-    x_{t+1} = A x_t + B e_t and y = mean + C x, fitted to the clip, plus a convolutional residual that starts at zero.
+class GaussianTextureConfig:
+    """A generator that contains a Gaussian dynamic texture and bends it; see :mod:`dyntex.gaussian_texture`.
 
     Attributes:
-        n_states: n, at most a third of the clip's frames.
+        regions: along each side of the frame, how many overlapping regions are stirred independently.
+        fade: share of the clip over which its ends are faded.
+        levels: knots of the curve that gives each pixel its distribution.
+        colours: knots of the curve from brightness to colour.
         noise: (D, H, W) white noise of each frame that only the residual sees.
         patch: side of the square of pixels that becomes one position of the residual.
         width: its channels.
         blocks: its 3x3x3 convolutions, each with a skip.
     """
 
-    n_states: int = 20
+    regions: int = 3
+    fade: float = 0.5
+    levels: int = 8
+    colours: int = 16
     noise: tuple[int, int, int] = (4, 8, 8)
     patch: int = 4
     width: int = 48
@@ -139,6 +143,8 @@ class CoopConfig:
         gen_std: sigma of the generator.
         lr_des, lr_gen: Adam's learning rates.
         beta1: Adam's momentum.
+        head_start: share of the training during which only the descriptor learns, so that the generator is never taught
+            by one that has seen nothing.
         lr_decay: the learning rates fall linearly to this share of themselves over the second half.
         grad_limit: norm to which gradients of the parameters are clipped; 0 for none.
         data_noise: noise on the observed clip at every use, in [-1, 1].
@@ -149,7 +155,7 @@ class CoopConfig:
 
     preset: str
     descriptor: DescriptorConfig
-    generator: GeneratorConfig | StateSpaceConfig
+    generator: GeneratorConfig | GaussianTextureConfig
     size: int = 128
     fixed_size: bool = False
     multiple: int = 1
@@ -168,6 +174,7 @@ class CoopConfig:
     lr_des: float = 0.01
     lr_gen: float = 0.0002
     beta1: float = 0.5
+    head_start: float = 0.0
     lr_decay: float = 1.0
     grad_limit: float = 0.0
     data_noise: float = 0.0

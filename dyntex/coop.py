@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dyntex.config import CoopConfig, StateSpaceConfig
+from dyntex.config import CoopConfig, GaussianTextureConfig
 from dyntex.descriptor import Descriptor
 from dyntex.errors import InputError
+from dyntex.gaussian_texture import GaussianTextureGenerator
 from dyntex.generator import Generator
 from dyntex.langevin import langevin
 from dyntex.layers import OPEN, Axes
-from dyntex.state_space import StateSpaceGenerator
 
-AnyGenerator = Generator | StateSpaceGenerator
+AnyGenerator = Generator | GaussianTextureGenerator
 
 
 @dataclass(frozen=True)
@@ -193,8 +193,8 @@ def networks(
     clip = y_obs if y_obs.is_meta else y_obs.cpu()
     des.fit_reference(clip)
     gen: AnyGenerator
-    if isinstance(config.generator, StateSpaceConfig):
-        gen = StateSpaceGenerator(config.generator, clip, rng=cpu, condition_channels=condition_channels)
+    if isinstance(config.generator, GaussianTextureConfig):
+        gen = GaussianTextureGenerator(config.generator, clip, rng=cpu, condition_channels=condition_channels)
     else:
         shape = (channels, n_frames, height, width)
         gen = Generator(config.generator, shape, rng=cpu, condition_channels=condition_channels)
@@ -348,7 +348,8 @@ def _windows(y: Tensor, cond: Tensor, n_frames: int, n: int, rng: torch.Generato
 def _set_rates(t: Teaching, share: float) -> None:
     """Constant rates over the first half, then linearly down to ``lr_decay`` of them."""
     factor = 1.0 - (1.0 - t.config.lr_decay) * max(0.0, 2.0 * share - 1.0)
-    for optimiser, rate in ((t.opt_des, t.config.lr_des), (t.opt_gen, t.config.lr_gen)):
+    lr_gen = t.config.lr_gen if share >= t.config.head_start else 0.0
+    for optimiser, rate in ((t.opt_des, t.config.lr_des), (t.opt_gen, lr_gen)):
         for group in optimiser.param_groups:
             group["lr"] = rate * factor * t.step_scale
 

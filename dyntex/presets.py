@@ -6,10 +6,10 @@ from dyntex.config import (
     FULL,
     CoopConfig,
     DescriptorConfig,
+    GaussianTextureConfig,
     GeneratorConfig,
     Head,
     Layer,
-    StateSpaceConfig,
     suggest,
 )
 from dyntex.errors import UsageError
@@ -69,7 +69,7 @@ ST_GENERATOR = GeneratorConfig(
 )
 
 
-def _scale(pool: int) -> Head:
+def _scale(pool: int, gain: float = 30.0) -> Head:
     """One level of the pyramid of ``fast``: even kernels, whose gradients leave no checkerboard, and two ends."""
     fixed = (
         Layer(16, (2, FULL, FULL), padding="valid", activation="silu"),
@@ -83,25 +83,25 @@ def _scale(pool: int) -> Head:
         Layer(24, (1, 6, 6), (1, 2, 2), activation="silu"),
         Layer(32, (3, 4, 4), (1, 2, 2), activation="silu"),
     )
-    return Head(trunk, ends=(fixed, free), pool=(1, pool, pool))
+    return Head(trunk, ends=(fixed, free), pool=(1, pool, pool), gain=gain)
 
 
 FAST = CoopConfig(
     "fast",
     DescriptorConfig((_scale(1), _scale(2)), ref_std=0.02, reference="pixel", init_std=0.0),
-    StateSpaceConfig(),
+    GaussianTextureConfig(),
     multiple=8,
     min_frames=16,
     window=16,
     iterations=400,
-    n_steps=6,
-    step=0.05,
-    temperature=0.01,
+    n_steps=3,
+    step=0.03,
     drift_limit=0.02,
-    lr_des=1e-3,
-    lr_gen=5e-4,
+    lr_des=3e-4,
+    lr_gen=5e-5,
+    head_start=0.2,
     lr_decay=0.1,
-    data_noise=0.1,
+    data_noise=0.02,
     ema=0.99,
 )
 

@@ -1,0 +1,252 @@
+"""A generator that contains a Gaussian dynamic texture and bends it.
+
+The linear part is the clip's own frames, as deviations d_0 ... d_{T-1} from their mean, stirred by white noise:
+
+    y_t = mean + sum_k d_k e_{t-k},    e ~ N(0, 1) / sqrt(T),
+
+a transposed convolution from one latent channel whose kernel is the clip. It is stationary, of any length, and its
+mean and space-time autocovariance at every lag up to T are the clip's (Xia, Ferradans, Peyre, Aujol, "Synthesizing
+and mixing stationary Gaussian texture models", 2014): the motion has the right speed and direction, and what stands
+still stays still. A linear dynamical system approximates the same moments with n states.
+
+Three steps then leave the Gaussian. Each pixel's values go through a monotone curve that gives them the distribution
+that the clip has there (a translation process: flames are bright and rare, not a haze around their mean). What is
+stirred is not RGB but brightness and what colour adds to it, so that colours stay on the clip's own ramp (black, red,
+yellow, white). And a convolutional residual, which starts at zero, is what cooperative training teaches.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dyntex.config import GaussianTextureConfig
+from dyntex.errors import UsageError
+from dyntex.layers import OPEN, Axes, Conv, ConvTranspose, initialise
+
+STILL = 0.02
+"""Standard deviation, in [-1, 1], below which a pixel counts as standing still: two or three grey levels."""
+SMOOTH = 32
+"""Curves are averaged over about 1/16 of the frame's shorter side."""
+BEYOND = 0.1
+"""How far past the seen extremes a value may go, as a share of their distance."""
+
+
+class GaussianTextureGenerator(nn.Module):
+    """g_alpha over white noise in time.
+
+    The latent z is (B, D, T' = T + taps - 1, 1, 1). Its first channels stir the clip, one in each of the overlapping
+    regions of the frame: far parts of the frame then move independently, as they mostly do. The others are white noise
+    that only the residual sees.
+
+    Args:
+        config: the regions, the noise and the residual.
+        y_obs: (1, C, T, H, W), the observed clip; or a shape alone (on the meta device), when a checkpoint fills it in.
+        rng: draws the residual's initial weights.
+        condition_channels: K.
+
+    Raises:
+        UsageError: the frame's sides are no multiples of the patch.
+    """
+
+    mean: Tensor
+    spread: Tensor
+    deviations: Tensor
+    regions: Tensor
+    levels: Tensor
+    bounds: Tensor
+    axes: Tensor
+    knots: Tensor
+    ramp: Tensor
+
+    def __init__(
+        self,
+        config: GaussianTextureConfig,
+        y_obs: Tensor,
+        *,
+        rng: torch.Generator,
+        condition_channels: int = 0,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        _, channels, taps, height, width = y_obs.shape
+        p = config.patch
+        if height % p or width % p:
+            raise UsageError(f"{height}x{width} frames are no multiples of {p} pixels, which this preset needs")
+        self.taps = taps
+        frame = (channels, height, width)
+        self.register_buffer("mean", torch.zeros(frame))
+        self.register_buffer("spread", torch.zeros(frame))
+        self.register_buffer("deviations", torch.zeros(taps, *frame))
+        self.register_buffer("regions", torch.zeros(config.regions**2, height, width))
+        self.register_buffer("levels", torch.zeros(config.levels, *frame))
+        self.register_buffer("bounds", torch.zeros(2, *frame))
+        self.register_buffer("axes", torch.eye(channels))
+        self.register_buffer("knots", torch.zeros(config.colours))
+        self.register_buffer("ramp", torch.zeros(config.colours, channels))
+        if not y_obs.is_meta:
+            self._fit_colours(y_obs[0])
+            self._fit(self.unpaint(y_obs)[0].transpose(0, 1))
+
+        wide = config.width
+        self.unfold = Conv(channels, wide, kernel=(1, 2 * p, 2 * p), stride=(1, p, p))
+        self.place = nn.Parameter(torch.zeros(wide, 1, height // p, width // p))
+        self.from_noise = Conv(config.noise[0] + condition_channels, wide, kernel=(1, 1, 1))
+        self.blocks = nn.ModuleList(Conv(wide, wide, kernel=(3, 3, 3)) for _ in range(config.blocks))
+        # Twice as wide as its stride: every pixel is made by four patches, so the patches leave no grid.
+        self.to_pixels = ConvTranspose(wide, channels, kernel=(1, 2 * p, 2 * p), stride=(1, p, p))
+        initialise(self, 0.0, rng)
+        with torch.no_grad():
+            self.to_pixels.weight.zero_()
+
+    def latent_shape(self, n_frames: int) -> tuple[int, ...]:
+        """(D, T', 1, 1)."""
+        return (self.config.regions**2 + math.prod(self.config.noise), n_frames + self.taps - 1, 1, 1)
+
+    def forward(self, z: Tensor, cond: Tensor, *, periodic: Axes = OPEN) -> Tensor:
+        """(B, D, T', 1, 1), (B, K, T, H, W) -> (B, C, T, H, W)."""
+        n_frames = z.shape[2] - self.taps + 1
+        y = self.paint(self.bend(self.stir(z[:, : len(self.regions), :, 0, 0], periodic=periodic[0])))
+        noise = z[:, len(self.regions) :, :n_frames].reshape(len(z), *self.config.noise, n_frames).movedim(-1, 2)
+
+        h = self.unfold(y, periodic) + self.place
+        given = F.interpolate(noise, size=h.shape[2:], mode="nearest")
+        if cond.shape[1]:
+            given = torch.cat((given, F.adaptive_avg_pool3d(cond, (n_frames, h.shape[3], h.shape[4]))), dim=1)
+        h = h + self.from_noise(given)
+        for block in self.blocks:
+            h = h + block(F.silu(h), periodic)
+        residual: Tensor = self.to_pixels(F.silu(h), periodic)
+        return y + residual
+
+    def _fit_colours(self, y: Tensor) -> None:
+        """Fit the colour axes, brightness (the direction of most variance) first, and the ramp to (C, T, H, W)."""
+        pixels = y.flatten(1).double()
+        _, axes = torch.linalg.eigh((pixels - pixels.mean(1, keepdim=True)) @ (pixels - pixels.mean(1, keepdim=True)).T)
+        self.axes.copy_(axes.flip(1).T)
+        seen = self.axes.double() @ pixels
+        order = seen[0].argsort()
+        for k, share in enumerate(bins(len(order), len(self.knots))):
+            self.knots[k] = seen[0, order[share]].mean()
+            self.ramp[k, 1:] = seen[1:, order[share]].mean(1)
+        # Equal shares of a large dark area have equal brightness; knots that coincide would divide by zero.
+        self.knots.copy_(self.knots + torch.arange(len(self.knots)) * 1e-4)
+
+    def unpaint(self, y: Tensor) -> Tensor:
+        """Brightness, and by how much the colour differs from the ramp's: (B, C, T, H, W) -> the same."""
+        turned = torch.einsum("dc,bcthw->bdthw", self.axes, y)
+        return turned - self._colour(turned[:, 0])
+
+    def paint(self, b: Tensor) -> Tensor:
+        """The inverse of :meth:`unpaint`."""
+        return torch.einsum("dc,bdthw->bcthw", self.axes, b + self._colour(b[:, 0]))
+
+    def _colour(self, brightness: Tensor) -> Tensor:
+        """The ramp, linear between its knots: (B, T, H, W) -> (B, C, T, H, W), with 0 for brightness itself."""
+        right = torch.searchsorted(self.knots, brightness.contiguous()).clamp(1, len(self.knots) - 1)
+        a, b = self.knots[right - 1], self.knots[right]
+        share = ((brightness - a) / (b - a)).clamp(0.0, 1.0).unsqueeze(-1)
+        return torch.lerp(self.ramp[right - 1], self.ramp[right], share).movedim(-1, 1)
+
+    def _fit(self, y: Tensor) -> None:
+        """Fit the Gaussian texture and its curves to the stirred channels (T, C, H, W)."""
+        _, _, height, width = y.shape
+        self.mean.copy_(y.mean(0))
+        self.spread.copy_((y - self.mean).square().mean(0).sqrt().clamp_min(STILL))
+        faded = (y - self.mean) * fade(self.taps, self.config.fade).view(-1, 1, 1, 1)
+        scale = faded.square().mean(0).sqrt().clamp_min(1e-6)
+        # What stands still stays far below a variance of 1: its noise is the camera's, not worth amplifying.
+        share = (y - self.mean).square().mean(0).sqrt() / self.spread
+        self.deviations.copy_(faded / scale * share / math.sqrt(self.taps))
+        self.regions.copy_(overlapping(height, width, self.config.regions))
+
+        ordered = ((y - self.mean) / self.spread).sort(dim=0).values
+        side = 2 * round(min(height, width) / SMOOTH) + 1
+        self.levels.copy_(
+            smoothed(torch.stack([ordered[i].mean(0) for i in bins(self.taps, self.config.levels)]), side)
+        )
+        low, high = smoothed(ordered[0], side), smoothed(ordered[-1], side)
+        margin = (high - low) * BEYOND
+        self.bounds.copy_(torch.stack((low - margin, high + margin)))
+
+    def bend(self, g: Tensor) -> Tensor:
+        """The clip's distribution at each pixel for a standard Gaussian's: (B, C, T, H, W) -> the same.
+
+        Through the levels, which are the means of equally many ordered values, at the Gaussian's own; linear between
+        and beyond them, up to a little past the darkest and the brightest that was seen.
+        """
+        at = self.gaussian_levels
+        levels = self.levels.unsqueeze(2)  # (levels, C, 1, H, W)
+        slopes = (levels[1:] - levels[:-1]) / (at[1:] - at[:-1]).view(-1, 1, 1, 1, 1)
+        y = levels[0] + slopes[0] * (g - at[0])
+        for i in range(1, len(slopes)):
+            y = y + (slopes[i] - slopes[i - 1]) * (g - at[i]).clamp_min(0.0)
+        low, high = self.bounds.unsqueeze(2)
+        return self.mean[:, None] + self.spread[:, None] * torch.maximum(torch.minimum(y, high), low)
+
+    @property
+    def gaussian_levels(self) -> Tensor:
+        """What the levels would be if the pixels were Gaussian."""
+        ranks = (torch.arange(self.taps, device=self.levels.device) + 0.5) / self.taps
+        scores = torch.special.ndtri(ranks)
+        return torch.stack([scores[i].mean() for i in bins(self.taps, len(self.levels))])
+
+    def stir(self, e: Tensor, *, periodic: bool = False) -> Tensor:
+        """The Gaussian texture with mean 0 and variance 1: noise (B, regions, T') -> (B, C, T, H, W)."""
+        n_frames = e.shape[2] - self.taps + 1
+        if periodic:
+            # The noise of n_frames times, over and over: the end leads into the beginning exactly.
+            index = torch.arange(1 - self.taps, n_frames, device=e.device) % n_frames
+            e = e[:, :, index]
+        stirred = e.unfold(2, self.taps, 1).flip(3)  # (B, regions, T, taps): e_{t-k} at k
+        kernel = self.deviations.flatten(1)  # (taps, C*H*W)
+        g = torch.zeros((), device=e.device)
+        for r, region in enumerate(self.regions):
+            part = (stirred[:, r] @ kernel).view(len(e), n_frames, *self.mean.shape)
+            g = g + part.transpose(1, 2) * region
+        return g
+
+
+def bins(n: int, parts: int) -> list[slice]:
+    """``n`` ordered values in ``parts`` equal shares."""
+    edges = [round(i * n / parts) for i in range(parts + 1)]
+    return [slice(a, b) for a, b in pairwise(edges)]
+
+
+def smoothed(frames: Tensor, side: int) -> Tensor:
+    """Box filter (..., C, H, W): neighbouring pixels share their curves, which a short clip estimates badly."""
+    flat = frames.reshape(1, -1, *frames.shape[-2:])
+    return F.avg_pool2d(flat, side, stride=1, padding=side // 2, count_include_pad=False).view_as(frames)
+
+
+def fade(n: int, share: float) -> Tensor:
+    """A window (n,) of mean square 1 that rises and falls over ``share`` of the time, as a sine's quarter.
+
+    Without it every noise sample would switch a frame on and another off, a flicker that the clip does not have.
+    """
+    t = (torch.arange(n) + 0.5) / n
+    edge = torch.minimum(t, 1.0 - t) / max(share / 2, 0.5 / n)
+    window = torch.sin(edge.clamp_max(1.0) * (math.pi / 2))
+    return window / window.square().mean().sqrt()
+
+
+def overlapping(height: int, width: int, n: int) -> Tensor:
+    """n x n overlapping cosine windows over the frame, (n*n, H, W), whose squares add up to 1 at every pixel.
+
+    Independent noises weighted by them add up to the variance of one.
+    """
+    rows, columns = (_cosines(side, n) for side in (height, width))
+    return torch.einsum("ih,jw->ijhw", rows, columns).reshape(n * n, height, width)
+
+
+def _cosines(side: int, n: int) -> Tensor:
+    centres = (torch.arange(n) + 0.5) * side / n
+    x = torch.arange(side) + 0.5
+    # Beyond the outer centres the outer windows stay whole.
+    x = x.clamp(float(centres[0]), float(centres[-1]))
+    distance = (x - centres[:, None]).abs() * n / side
+    return torch.cos(distance.clamp_max(1.0) * (math.pi / 2))
