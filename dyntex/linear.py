@@ -108,34 +108,6 @@ def fit_law(X: Tensor, *, n_noise: int | None = None) -> LinearLaw:
     return LinearLaw(A.contiguous(), B.contiguous())
 
 
-def match_law(X: Tensor, *, radius: float = 0.99) -> LinearLaw:
-    """A stable law whose stationary covariance is that of the states, exactly.
-
-    Least squares (:func:`fit_law`) predicts best, but its stationary amplitude can be far from the clip's when a slow
-    mode ends elsewhere than it began. Here A and B are the moments' instead: with G0 the covariance of the states and
-    G1 that of a state with the one before it, A = G1 G0^-1 and B B' = G0 - A G0 A'. Then P = G0, and the mean squared
-    step tr(2 G0 - 2 G1) is the clip's too. In the basis where G0 = I, A is a matrix of correlations; a finite clip can
-    push its singular values past 1, and they are held at ``radius``, which makes the law stable and B real.
-
-    Args:
-        X: ``(n, T)`` as for :func:`fit_law`.
-        radius: the largest correlation of any combination of the states with the next ones.
-    """
-    X = X.to(torch.float64)
-    X1, X2 = X[:, :-1], X[:, 1:]
-    G0 = (X1 @ X1.mT + X2 @ X2.mT) / (2 * X1.shape[1])
-    G1 = X2 @ X1.mT / X1.shape[1]
-    variances, axes = torch.linalg.eigh(G0)
-    roots = variances.clamp_min(1e-12 * float(variances.max().clamp_min(1e-300))).sqrt()
-    whiten, colour = (axes / roots) @ axes.mT, (axes * roots) @ axes.mT
-    U, s, W = torch.linalg.svd(whiten @ G1 @ whiten)
-    s = s.clamp_max(radius)
-    # In the whitened basis A = U s W and I - A A' = U (1 - s^2) U'.
-    A = colour @ ((U * s) @ W) @ whiten
-    B = colour @ (U * (1.0 - s.square()).sqrt())
-    return LinearLaw(A.contiguous(), B.contiguous())
-
-
 def stabilise(A: Tensor, *, radius: float = 0.99) -> Tensor:
     """Move every pole of ``A`` ``(n, n)`` that lies outside ``radius`` onto it; phases and modes stay as they are.
 

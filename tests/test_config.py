@@ -12,10 +12,10 @@ from dyntex.config import (
     FULL,
     CoopConfig,
     DescriptorConfig,
+    GaussianTextureConfig,
     GeneratorConfig,
     Head,
     Layer,
-    StateSpaceConfig,
     from_json,
     suggest,
     to_json,
@@ -50,7 +50,7 @@ def test_every_field_is_written_and_read():
 
 
 def test_a_union_is_read_as_the_kind_that_it_is():
-    for generator in (StateSpaceConfig(n_states=7), PRESETS["paper-st"].generator):
+    for generator in (GaussianTextureConfig(regions=7), PRESETS["paper-st"].generator):
         assert from_json(to_json(replace(FAST, generator=generator))).generator == generator
 
 
@@ -107,9 +107,9 @@ def test_what_is_wrong_is_named(path: str, value: Any, words: str):
 @pytest.mark.parametrize(
     ("generator", "words"),
     [
-        ({"n_states": "x", "patch": 4}, r"config\.generator\.n_states is 'x'; it is of type int"),
+        ({"regions": "x", "patch": 4}, r"config\.generator\.regions is 'x'; it is of type int"),
         ({"latent": 3, "layers": []}, r"config\.generator\.latent is 3; it is a list"),
-        ({"n_states": 3, "widht": 4}, r"config\.generator has the unknown key 'widht'; did you mean 'width'"),
+        ({"regions": 3, "widht": 4}, r"config\.generator has the unknown key 'widht'; did you mean 'width'"),
     ],
 )
 def test_the_kind_of_generator_that_was_meant_speaks(generator: Any, words: str):

@@ -13,7 +13,7 @@ import torch
 
 from baselines import CONTROLS, METHODS
 from dyntex.clip import Clip, Synthesizer, concatenate
-from dyntex.config import CoopConfig, DescriptorConfig, Head, Layer, StateSpaceConfig
+from dyntex.config import CoopConfig, DescriptorConfig, GaussianTextureConfig, Head, Layer
 from dyntex.coopnets import CoopNets
 from dyntex.errors import InputError, UsageError
 
@@ -51,7 +51,7 @@ TINY = CoopConfig(
     DescriptorConfig(
         (Head((Layer(4, (3, 4, 4), (1, 2, 2), activation="silu"),)),), ref_std=0.02, reference="pixel", init_std=0.0
     ),
-    StateSpaceConfig(n_states=3, noise=(1, 3, 5), patch=4, width=4, blocks=1),
+    GaussianTextureConfig(regions=2, levels=4, colours=4, noise=(1, 3, 5), patch=4, width=4, blocks=1),
     min_frames=4, window=8, iterations=2, n_steps=2, step=0.05, temperature=0.01, lr_des=1e-3, ema=0.9,
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dyntex.config import CoopConfig, DescriptorConfig, GeneratorConfig, Head, Layer, StateSpaceConfig
+from dyntex.config import CoopConfig, DescriptorConfig, GaussianTextureConfig, GeneratorConfig, Head, Layer
 from dyntex.coop import Teaching, infer, revise, teach
 from dyntex.errors import InputError
 
@@ -21,11 +21,12 @@ GENERATOR = GeneratorConfig(
     (Layer(6, (3, 8, 8), (2, 1, 1), padding="valid", batch_norm=True), Layer(0, (3, 3, 3), activation="tanh")),
     init_std=0.0,
 )
+TEXTURE = GaussianTextureConfig(regions=2, levels=4, colours=4, noise=(2, 2, 2), patch=4, width=6, blocks=1)
 TINY = CoopConfig("tiny", BENT, GENERATOR, iterations=6, n_steps=2, step=0.05, lr_des=1e-3, lr_gen=1e-3)
 EVERYTHING = replace(
     TINY, window=6, n_chains=3, n_steps_z=2, data_noise=0.1, persistent=0.6, memory=4, ema=0.9, lr_decay=0.1,
     grad_limit=1.0, drift_limit=0.02,
-    descriptor=replace(BENT, reference="pixel"), generator=StateSpaceConfig(3, (2, 2, 2), 4, 6, 1),
+    descriptor=replace(BENT, reference="pixel"), generator=TEXTURE,
 )  # fmt: skip
 
 
@@ -370,7 +371,7 @@ def test_records_say_what_they_say(monkeypatch: pytest.MonkeyPatch):
     assert info.chain_difference == pytest.approx(float((y - y.flip(2)).abs().mean()) / 0.1, rel=1e-3)
 
 
-@pytest.mark.parametrize("config", [TINY, replace(EVERYTHING, window=0, n_steps_z=0)], ids=["tiny", "state space"])
+@pytest.mark.parametrize("config", [TINY, replace(EVERYTHING, window=0, n_steps_z=0)], ids=["tiny", "gaussian texture"])
 def test_a_still_clip_and_a_single_chain_give_finite_records(config: CoopConfig):
     still = clip()[:, :, :1].expand(-1, -1, T, -1, -1).contiguous()
     t = Teaching(replace(config, n_chains=1), still, rng=seeded())

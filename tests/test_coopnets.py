@@ -14,7 +14,7 @@ import torch
 
 import dyntex.guard
 from dyntex.clip import Clip
-from dyntex.config import CoopConfig, DescriptorConfig, GeneratorConfig, Head, Layer, StateSpaceConfig
+from dyntex.config import CoopConfig, DescriptorConfig, GaussianTextureConfig, GeneratorConfig, Head, Layer
 from dyntex.coop import StepInfo, revise
 from dyntex.coopnets import CoopNets, nothing
 from dyntex.errors import DivergedError, InputError, UsageError
@@ -25,8 +25,9 @@ DESCRIPTOR = DescriptorConfig(
     (Head((Layer(4, (3, 4, 4), (1, 2, 2), activation="silu"),), pool=(1, 2, 2)),),
     ref_std=0.1, reference="pixel", init_std=0.0,
 )  # fmt: skip
+TEXTURE = GaussianTextureConfig(regions=2, levels=4, colours=4, noise=(2, 2, 2), patch=4, width=6, blocks=1)
 TINY = CoopConfig(
-    "tiny", DESCRIPTOR, StateSpaceConfig(3, (2, 2, 2), 4, 6, 1),
+    "tiny", DESCRIPTOR, TEXTURE,
     min_frames=6, window=6, iterations=3, n_steps=2, step=0.05, temperature=0.01, lr_des=1e-3, lr_gen=1e-3, ema=0.9,
 )  # fmt: skip
 CONVOLUTIONAL = replace(
@@ -36,7 +37,7 @@ CONVOLUTIONAL = replace(
         (3, 4, 4), (Layer(6, (4, 4, 4), batch_norm=True), Layer(0, (4, 4, 4), (2, 2, 2), activation="tanh"))
     ),
 )
-both = pytest.mark.parametrize("config", [TINY, CONVOLUTIONAL], ids=["state space", "convolutional"])
+both = pytest.mark.parametrize("config", [TINY, CONVOLUTIONAL], ids=["gaussian texture", "convolutional"])
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -173,7 +174,9 @@ def damage(folder: Path, key: str, value: torch.Tensor | None) -> None:
     safetensors.torch.save_file(tensors, file)
 
 
-@pytest.mark.parametrize("key", ["descriptor.heads.0.trunk.0.weight", "generator.unfold.bias", "buffers.generator.A"])
+@pytest.mark.parametrize(
+    "key", ["descriptor.heads.0.trunk.0.weight", "generator.unfold.bias", "buffers.generator.deviations"]
+)
 def test_a_model_with_a_tensor_missing_or_of_another_shape_is_refused(key: str, tmp_path: Path):
     fitted().save(tmp_path)
     damage(tmp_path, key, torch.zeros(2, 3, 4))

@@ -25,11 +25,10 @@ MAY: dict[str, set[str]] = {
     "dyntex.media": {"dyntex.clip", "dyntex.errors", "dyntex.examples"},  # examples: for example:NAME
     "dyntex.descriptor": {"dyntex.config", "dyntex.errors", "dyntex.layers"},
     "dyntex.generator": {"dyntex.config", "dyntex.errors", "dyntex.layers"},
-    "dyntex.state_space": {"dyntex.config", "dyntex.errors", "dyntex.layers", "dyntex.linear"},
     "dyntex.gaussian_texture": {"dyntex.config", "dyntex.errors", "dyntex.layers"},
     "dyntex.checkpoint": {"dyntex.errors"},
 }
-NETWORKS = {"dyntex.descriptor", "dyntex.generator", "dyntex.state_space", "dyntex.gaussian_texture"}
+NETWORKS = {"dyntex.descriptor", "dyntex.generator", "dyntex.gaussian_texture"}
 MAY["dyntex.coop"] = NETWORKS | {f"dyntex.{room}" for room in MODEL}
 MAY["dyntex.guard"] = {"dyntex.coop", "dyntex.errors"}
 MAY["dyntex.coopnets"] = {

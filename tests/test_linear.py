@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dyntex.linear import CHUNK, LinearLaw, fit_law, match_law, stabilise
+from dyntex.linear import CHUNK, LinearLaw, fit_law, stabilise
 
 SIGMAS = 6.0  # every Monte Carlo bound below is 6 standard errors of the statistic that it bounds
 
@@ -194,69 +194,3 @@ def test_the_input_is_left_as_it_was_and_the_global_generator_unused():
     fit_law(X).simulate(10, rng=seeded(13))
     assert torch.equal(X, before)
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def moments(X: Tensor) -> tuple[Tensor, Tensor]:
-    """G0 and G1 of states ``(n, T)``, by a loop over pairs of neighbours."""
-    n, n_frames = X.shape
-    G0, G1 = torch.zeros(n, n, dtype=torch.float64), torch.zeros(n, n, dtype=torch.float64)
-    for t in range(n_frames - 1):
-        G0 += (torch.outer(X[:, t], X[:, t]) + torch.outer(X[:, t + 1], X[:, t + 1])) / (2 * (n_frames - 1))
-        G1 += torch.outer(X[:, t + 1], X[:, t]) / (n_frames - 1)
-    return G0, G1
-
-
-def test_a_matched_law_has_the_clip_s_covariance_and_step():
-    """P = G0 and P - A P = G0 - G1 exactly (float64), even on a short clip that ends far from its mean."""
-    X = known_law().simulate(40, rng=seeded(3)).T + torch.linspace(0, 4, 40, dtype=torch.float64)
-    law, (G0, G1) = match_law(X), moments(X)
-    scale = float(G0.abs().max())
-    P = brute_force_covariance(law)
-    torch.testing.assert_close(P / scale, G0 / scale, rtol=0, atol=1e-9)
-    torch.testing.assert_close(law.A @ P / scale, G1 / scale, rtol=0, atol=1e-9)
-    step = (X[:, 1:] - X[:, :-1]).square().sum(0).mean()
-    torch.testing.assert_close(torch.trace(2 * P - 2 * law.A @ P), step, rtol=1e-9, atol=0)
-
-
-def test_a_matched_law_holds_correlations_and_keeps_the_covariance():
-    """A pure rotation is perfectly predictable: its correlations of 1 are held at the radius, and P is G0 still."""
-    angle = 0.3 * torch.arange(60, dtype=torch.float64)
-    X = torch.stack((3.0 * torch.cos(angle), torch.sin(angle)))
-    G0, _ = moments(X)
-    for radius in (0.99, 0.8):
-        law = match_law(X, radius=radius)
-        torch.testing.assert_close(law.stationary_covariance(), G0, rtol=0, atol=1e-9)
-        values, axes = torch.linalg.eigh(G0)
-        whiten, colour = (axes / values.sqrt()) @ axes.T, (axes * values.sqrt()) @ axes.T
-        correlations = torch.linalg.svdvals(whiten @ law.A @ colour)
-        torch.testing.assert_close(correlations, torch.full((2,), radius, dtype=torch.float64), rtol=0, atol=1e-6)
-        assert float(torch.linalg.eigvals(law.A).abs().max()) <= radius + 1e-9
-        # The motion keeps its speed: the phase of the pole is the rotation's.
-        assert float(torch.linalg.eigvals(law.A).angle().abs().max()) == pytest.approx(0.3, abs=0.02)
-
-
-def test_a_matched_law_recovers_a_known_one():
-    """A within 6 standard errors of least squares, var(A_ij) = (B B')_ii (P^-1)_jj / N; B B' within Wishart's."""
-    law, N = known_law(), 20_000
-    X = law.simulate(N, rng=seeded(5)).T
-    fitted = match_law(X)
-    P = law.stationary_covariance()
-    sigma = (torch.outer((law.B @ law.B.mT).diagonal(), torch.linalg.inv(P).diagonal()) / N).sqrt()
-    # G0 symmetrised over both ends instead of X1 X1' alone: a difference of order 1/N, far below 1/sqrt(N).
-    assert ((fitted.A - law.A).abs() < SIGMAS * sigma).all()
-    Q, R = fitted.B @ fitted.B.mT, law.B @ law.B.mT
-    d = R.diagonal()
-    assert ((Q - R).abs() < SIGMAS * ((torch.outer(d, d) + R * R) / N).sqrt()).all()
-
-
-@pytest.mark.parametrize("n_frames", [2, 3, 12])
-def test_a_matched_law_is_finite_where_the_states_lack_rank(n_frames: int):
-    X = torch.zeros(4, n_frames, dtype=torch.float64)
-    X[0] = torch.linspace(-1, 1, n_frames)
-    law = match_law(X)
-    P = law.stationary_covariance()
-    assert law.A.isfinite().all()
-    assert law.B.isfinite().all()
-    torch.testing.assert_close(P, moments(X)[0], rtol=0, atol=1e-9)
-    nothing = match_law(torch.zeros(3, n_frames))
-    assert not nothing.stationary_covariance().abs().max() > 1e-12

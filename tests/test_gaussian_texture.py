@@ -1,0 +1,447 @@
+"""The Gaussian texture generator: its linear part has the clip's moments exactly, and its curves the clip's values."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm
+from torch import Tensor
+
+from dyntex.config import GaussianTextureConfig
+from dyntex.errors import UsageError
+from dyntex.gaussian_texture import STILL, GaussianTextureGenerator, bins, fade, overlapping, smoothed
+
+T, H, W = 24, 8, 12
+TINY = GaussianTextureConfig(regions=2, levels=4, colours=4, noise=(1, 2, 2), patch=2, width=4, blocks=1)
+WHOLE = GaussianTextureConfig(regions=1, levels=6, colours=4, noise=(2, 2, 3), patch=4, width=6, blocks=1)
+SIGMAS = 6.0
+GREY_LEVEL = 2.0 / 255.0
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def clip(n_frames: int = T, channels: int = 3, height: int = H, width: int = W) -> Tensor:
+    """(1, C, T, H, W): damped waves over a gradient, each pixel moving far more than STILL; not square."""
+    g = seeded(5)
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    amplitude, frames = torch.zeros(3), []
+    for _ in range(n_frames):
+        amplitude = 0.7 * amplitude + 0.12 * torch.randn(3, generator=g)
+        waves = torch.stack([torch.sin(0.5 * k * x + 0.3 * y + k) for k in (1, 2, 3)])
+        frames.append(torch.einsum("k,khw->hw", amplitude, waves))
+    grey = torch.stack(frames) + 0.3 * x / width
+    tint = torch.linspace(0.5, 1.0, channels).view(-1, 1, 1, 1)
+    return (tint * grey + 0.1 * torch.randn(channels, n_frames, height, width, generator=g))[None]
+
+
+def made(
+    config: GaussianTextureConfig = TINY, y: Tensor | None = None, *, seed: int = 0, condition_channels: int = 0
+) -> GaussianTextureGenerator:
+    y_obs = clip() if y is None else y
+    return GaussianTextureGenerator(config, y_obs, rng=seeded(seed), condition_channels=condition_channels)
+
+
+def taught(config: GaussianTextureConfig = TINY, *, condition_channels: int = 0) -> GaussianTextureGenerator:
+    """With a residual that says something."""
+    gen = made(config, condition_channels=condition_channels)
+    with torch.no_grad():
+        gen.to_pixels.weight.normal_(generator=seeded(4))
+    return gen
+
+
+def none(z: Tensor) -> Tensor:
+    return z.new_zeros(len(z), 0, z.shape[2], H, W)
+
+
+def draw(gen: GaussianTextureGenerator, n_frames: int, *, batch: int = 1, seed: int = 0) -> Tensor:
+    return torch.randn(batch, *gen.latent_shape(n_frames), generator=seeded(seed), dtype=gen.mean.dtype)
+
+
+def stirred_values(gen: GaussianTextureGenerator, y: Tensor) -> Tensor:
+    """(T, C, H, W): the channels that are stirred."""
+    return gen.unpaint(y.to(gen.mean))[0].transpose(0, 1)
+
+
+@pytest.mark.parametrize("n", [1, 2, 9, 24, 101])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
+def test_a_fade_is_a_sine_s_quarter_up_and_down_of_mean_square_one(n: int, share: float):
+    window = fade(n, share)
+    assert float(window.square().mean()) == pytest.approx(1.0, abs=1e-5)
+    torch.testing.assert_close(window, window.flip(0), rtol=0, atol=1e-6)
+    raw = []
+    for t in range(n):
+        edge = min(t + 0.5, n - t - 0.5) / n
+        raw.append(math.sin(math.pi / 2 * min(1.0, edge / (share / 2))) if edge < share / 2 else 1.0)
+    # The shape is free of scale; where the fade is shorter than half a frame there is none.
+    expected = torch.tensor(raw) / math.sqrt(sum(v * v for v in raw) / n)
+    torch.testing.assert_close(window, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+@pytest.mark.parametrize(("height", "width"), [(8, 12), (7, 31), (64, 5)])
+def test_the_squares_of_overlapping_windows_add_up_to_one(height: int, width: int, n: int):
+    windows = overlapping(height, width, n)
+    assert windows.shape == (n * n, height, width)
+    torch.testing.assert_close(windows.square().sum(0), torch.ones(height, width), rtol=0, atol=1e-6)
+    # Window i * n + j is the one around row share i and column share j, and no other is larger there.
+    for i in range(n):
+        for j in range(n):
+            at = (int((i + 0.5) * height / n), int((j + 0.5) * width / n))
+            assert int(windows[:, at[0], at[1]].argmax()) == i * n + j
+    # It reaches one distance of centres far, and no farther.
+    rows = (torch.arange(height) + 0.5 - 0.5 * height / n).abs() >= height / n
+    columns = (torch.arange(width) + 0.5) >= 1.5 * width / n
+    if n > 1:
+        assert windows[0][rows & (torch.arange(height) > height / n)].abs().sum() < 1e-5
+        assert windows[0][:, columns].abs().sum() < 1e-5
+
+
+@pytest.mark.parametrize(("n", "parts"), [(1, 1), (8, 8), (24, 5), (25, 8), (100, 7)])
+def test_bins_are_consecutive_cover_everything_once_and_differ_by_one_at_most(n: int, parts: int):
+    shares = [list(range(n))[share] for share in bins(n, parts)]
+    assert [i for share in shares for i in share] == list(range(n))
+    assert len(shares) == parts
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_smoothing_is_the_mean_over_the_box_inside_the_frame():
+    frames = torch.randn(2, 3, 5, 7, generator=seeded(1))
+    got = smoothed(frames, 3)
+    for y in range(5):
+        for x in range(7):
+            box = frames[..., max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+            torch.testing.assert_close(got[..., y, x], box.mean((-1, -2)), rtol=1e-5, atol=1e-6)
+    assert torch.equal(smoothed(frames, 1), frames)
+
+
+def constant() -> Tensor:
+    return torch.tensor([0.3, -0.2, 0.9]).view(1, 3, 1, 1, 1).expand(1, 3, T, H, W).contiguous()
+
+
+def two_colours() -> Tensor:
+    a, b = (torch.tensor(c).view(1, 3, 1, 1, 1) for c in ((-0.8, -0.9, 0.1), (0.9, 0.2, -0.4)))
+    return torch.where(torch.rand(1, 1, T, H, W, generator=seeded(2)) < 0.7, a, b)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [clip(channels=1), clip(channels=3), clip(channels=4), constant(), two_colours()],
+    ids=["grey", "colour", "alpha", "constant", "two colours"],
+)
+def test_paint_undoes_unpaint(y: Tensor):
+    gen = made(y=y)
+    # A few roundings of numbers of order one; also for pixels far outside what the ramp was fitted to.
+    for some in (y, 3.0 * torch.randn(2, *y.shape[1:], generator=seeded(3))):
+        torch.testing.assert_close(gen.paint(gen.unpaint(some)), some, rtol=0, atol=1e-5)
+    torch.testing.assert_close(gen.axes @ gen.axes.T, torch.eye(len(gen.axes)), rtol=0, atol=1e-6)
+
+
+def test_brightness_is_the_direction_of_most_variance_and_colour_what_the_ramp_leaves():
+    """Colours on c = 0.4 b^2: b is the first axis by symmetry, and the ramp follows the parabola piece by piece."""
+    n = 16
+    b = torch.linspace(-0.8, 0.8, T * H * W)[torch.randperm(T * H * W, generator=seeded(1))].view(1, 1, T, H, W)
+    y = torch.cat((0.4 * b * b, b), dim=1)
+    gen = made(GaussianTextureConfig(regions=1, levels=4, colours=n, noise=(1, 2, 2), patch=2, width=4, blocks=1), y)
+    torch.testing.assert_close(gen.axes.abs(), torch.tensor([[0.0, 1.0], [1.0, 0.0]]), rtol=0, atol=1e-4)
+    h, curvature, slope = 1.6 / n, 0.8, 0.64
+    # Interpolation h^2 f'' / 8, the mean over a bin instead of the value at its centre h^2 f'' / 24, and the knots'
+    # shift of up to n 1e-4 along the slope. A ramp that is read the wrong way is off by up to h f' = 0.06.
+    bound = h * h * curvature * (1 / 8 + 1 / 24) + n * 1e-4 * slope
+    left = gen.unpaint(y)[:, 1][(b[:, 0].abs() < 0.8 - h / 2 - n * 1e-4)]
+    assert bound < 0.003
+    assert left.abs().max() < bound
+    assert (gen.knots[1:] > gen.knots[:-1]).all()
+
+
+def test_a_sample_of_two_colours_lies_on_the_line_through_both():
+    y = two_colours()
+    gen = made(y=y)
+    sample = gen(draw(gen, 10), none(draw(gen, 10)))[0].detach().flatten(1).T.double()
+    a, b = (torch.tensor(c, dtype=torch.float64) for c in ((-0.8, -0.9, 0.1), (0.9, 0.2, -0.4)))
+    along = (b - a) / (b - a).norm()
+    off = (sample - a) - torch.outer((sample - a) @ along, along)
+    assert off.norm(dim=1).max() < GREY_LEVEL
+    assert ((sample - a) @ along).std() > 0.1  # and moves along it
+
+
+def test_an_impulse_plays_the_deviations_in_order_bit_for_bit():
+    """e = 1 at one time: y_t - mean = d_t from that time on, and nothing before or after."""
+    gen = made(WHOLE)
+    assert torch.equal(gen.regions, torch.ones(1, H, W))
+    for start in (0, 3):
+        e = torch.zeros(1, 1, 2 * T + 8 - 1)
+        e[0, 0, T - 1 + start] = 1.0
+        g = gen.stir(e)[0].transpose(0, 1)  # (T + 8, C, H, W)
+        assert g.shape == (T + 8, 3, H, W)
+        assert torch.equal(g[start : start + T], gen.deviations)
+        assert not g[:start].any()
+        assert not g[start + T :].any()
+
+
+def test_the_deviations_are_the_faded_clip_at_unit_variance():
+    """d = (y - mean) fade / |...| with sum_k d_k^2 = 1 at every moving pixel, as noise of variance 1 asks."""
+    gen, y = made(WHOLE), clip()
+    values = stirred_values(gen, y).double()
+    spread = values.std(0, correction=0)
+    assert spread.min() > 2 * STILL
+    faded = (values - values.mean(0)) * fade(T, WHOLE.fade).double().view(-1, 1, 1, 1)
+    expected = faded / faded.square().sum(0).sqrt()
+    torch.testing.assert_close(gen.deviations.double(), expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(gen.mean.double(), values.mean(0), rtol=0, atol=1e-6)
+    torch.testing.assert_close(gen.spread.double(), spread, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("config", [WHOLE, TINY], ids=["one region", "four regions"])
+def test_the_autocovariance_is_that_of_the_faded_clip_exactly(config: GaussianTextureConfig):
+    """E g_t(p) g_{t+h}(q) = sum_r w_r(p) w_r(q) sum_k f_k(p) f_{k+h}(q) / T, for the faded clip f at unit variance.
+
+    No Monte Carlo: the stirring is linear, so all unit impulses give its matrix M, and the expectation is M' M.
+    """
+    gen = made(config).double()
+    R, frames = config.regions**2, 6
+    length = frames + T - 1
+    impulses = torch.eye(R * length, dtype=torch.float64).view(R * length, R, length)
+    M = gen.stir(impulses).transpose(1, 2).flatten(2)  # (impulses, frames, C*H*W)
+    values = stirred_values(gen, clip()).flatten(1)
+    f = (values - values.mean(0)) * fade(T, config.fade).double().view(-1, 1)
+    f = f / f.square().mean(0).sqrt()
+    windows = overlapping(H, W, config.regions).double()[:, None].expand(-1, 3, -1, -1).flatten(1)
+    together = windows.T @ windows
+    for h in (0, 1, 4):
+        expected = together * (f[: T - h].T @ f[h:]) / T
+        for t in (0, frames - 1 - h):
+            torch.testing.assert_close(M[:, t].T @ M[:, t + h], expected, rtol=0, atol=1e-5)
+    # The law has a direction of time: its mirror image would not pass.
+    assert ((f[:-4].T @ f[4:]) / T - (f[4:].T @ f[:-4]) / T).abs().max() > 0.1
+
+
+def test_white_noise_is_stirred_to_mean_zero_and_variance_one():
+    """4000 independent latents: |mean| < 6 / sqrt(N) and |variance - 1| < 6 sqrt(2 / N), at every moving pixel."""
+    gen, N = made(), 4000
+    with torch.no_grad():
+        g = gen.stir(torch.randn(N, 4, T, generator=seeded(2)))[:, :, 0]
+    assert g.mean(0).abs().max() < SIGMAS / math.sqrt(N)
+    assert (g.square().mean(0) - 1.0).abs().max() < SIGMAS * math.sqrt(2 / N)
+
+
+def test_a_region_leaves_far_pixels_untouched():
+    config = GaussianTextureConfig(regions=3, levels=4, colours=4, noise=(1, 2, 2), patch=2, width=4, blocks=1)
+    gen = made(config).double()
+    e = torch.zeros(1, 9, T + 4, dtype=torch.float64)
+    e[:, 0] = torch.randn(T + 4, generator=seeded(1), dtype=torch.float64)
+    g = gen.stir(e)
+    # Centres at 1/6, 3/6 and 5/6 of a side: the first window has ended where the second is whole.
+    assert g[..., : H // 6, : W // 6].abs().min() > 0.0
+    assert g[..., math.ceil(H / 2) :, :].abs().max() < 1e-6
+    assert g[..., :, math.ceil(W / 2) :].abs().max() < 1e-6
+    # So pixels in opposite corners are independent, although the clip's own are correlated.
+    M = gen.stir(torch.eye(9 * T, dtype=torch.float64).view(9 * T, 9, T))[:, :, 0]
+    near, far = M[:, 0, 0, 0], M[:, 0, -1, -1]
+    assert abs(float(near @ far)) < 1e-12
+    assert abs(float(gen.deviations[:, 0, 0, 0] @ gen.deviations[:, 0, -1, -1])) > 0.05
+
+
+def test_the_gaussian_levels_are_the_normal_quantiles_share_by_share():
+    gen = made(WHOLE)
+    scores = norm.ppf((np.arange(T) + 0.5) / T)
+    expected = scores.reshape(6, T // 6).mean(1)
+    np.testing.assert_allclose(gen.gaussian_levels.numpy(), expected, atol=1e-6)
+
+
+def curve(gen: GaussianTextureGenerator, values: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """The same curve from one pixel's values, by numpy: linear between and beyond the levels, then bounded."""
+    ordered, at = np.sort(values), gen.gaussian_levels.double().numpy()
+    levels = ordered.reshape(len(at), -1).mean(1)
+    y = np.interp(g, at, levels)
+    first, last = (levels[1] - levels[0]) / (at[1] - at[0]), (levels[-1] - levels[-2]) / (at[-1] - at[-2])
+    y = np.where(g < at[0], levels[0] + first * (g - at[0]), y)
+    y = np.where(g > at[-1], levels[-1] + last * (g - at[-1]), y)
+    margin = 0.1 * (ordered[-1] - ordered[0])
+    return np.clip(y, ordered[0] - margin, ordered[-1] + margin)
+
+
+def test_the_curve_is_monotone_bounded_and_the_clip_s_own_pixel_by_pixel():
+    gen = made(WHOLE).double()
+    values = stirred_values(gen, clip()).numpy()
+    g = torch.linspace(-6, 6, 241, dtype=torch.float64)
+    bent = gen.bend(g.view(1, 1, -1, 1, 1).expand(1, 3, -1, H, W))[0].transpose(0, 1)  # (241, C, H, W)
+    assert (bent[1:] - bent[:-1]).min() >= -1e-12
+    for c, y, x in ((0, 0, 0), (0, 5, 7), (1, 3, 11), (2, 7, 2)):
+        np.testing.assert_allclose(bent[:, c, y, x].numpy(), curve(gen, values[:, c, y, x], g.numpy()), atol=1e-5)
+    # Six steep standard deviations are past both bounds at some pixel, or the bounds were not tried.
+    low, high = torch.from_numpy(values).amin(0), torch.from_numpy(values).amax(0)
+    margin = 0.1 * (high - low)
+    torch.testing.assert_close(bent[0], low - margin, rtol=0, atol=1e-5)
+    torch.testing.assert_close(bent[-1], high + margin, rtol=0, atol=1e-5)
+
+
+def test_a_pixel_s_samples_are_distributed_as_its_values_in_the_clip():
+    """The share of samples below level k is Phi(level k of a Gaussian), within 6 sqrt(p (1 - p) / N); their mean is
+    the curve's expectation (its integral against the normal density), within 6 sigma / sqrt(N)."""
+    gen, N = made(WHOLE).double(), 4000
+    values = stirred_values(gen, clip())
+    with torch.no_grad():
+        e = torch.randn(N, 1, T, generator=seeded(7), dtype=torch.float64)
+        sample = gen.bend(gen.stir(e))[:, :, 0]  # (N, C, H, W), independent along N
+    levels = values.sort(dim=0).values.view(6, T // 6, 3, H, W).mean(1)
+    for level, at in zip(levels, gen.gaussian_levels.double().tolist(), strict=True):
+        p = norm.cdf(at)
+        assert ((sample < level).double().mean(0) - p).abs().max() < SIGMAS * math.sqrt(p * (1 - p) / N)
+    grid = np.linspace(-8, 8, 4001)
+    weight = norm.pdf(grid) * (grid[1] - grid[0])
+    sigma = sample.std(0) / math.sqrt(N)
+    for c, y, x in ((0, 0, 0), (0, 5, 7), (1, 3, 11), (2, 7, 2)):
+        expected = float((curve(gen, values[:, c, y, x].numpy(), grid) * weight).sum())
+        assert abs(float(sample[:, c, y, x].mean()) - expected) < SIGMAS * float(sigma[c, y, x])
+        # And that is the clip's mean, but for the tails' curvature: a tenth of its own spread.
+        assert abs(expected - float(values[:, c, y, x].mean())) < 0.1 * float(values[:, c, y, x].std())
+
+
+@pytest.mark.parametrize("config", [TINY, WHOLE], ids=["four regions", "one region"])
+def test_a_still_clip_stays_still(config: GaussianTextureConfig):
+    still = clip()[:, :, :1].expand(-1, -1, T, -1, -1).contiguous()
+    gen = made(config, still)
+    z = draw(gen, 50)
+    # The mean of equal numbers may round; what is left of it is a hundredth of a grey level at most.
+    assert (gen(z, none(z)) - still[:, :, :1]).abs().max() < 0.01 * GREY_LEVEL
+
+
+def test_the_camera_s_noise_is_not_amplified():
+    """A clip that stands still but for noise of a tenth of STILL moves less than it did, and not at unit variance."""
+    noise = 0.1 * STILL * torch.randn(1, 3, T, H, W, generator=seeded(1))
+    y = clip()[:, :, :1] + noise
+    gen = made(WHOLE, y)
+    z = draw(gen, 200)
+    moved = gen(z, none(z)).detach()[0].std(1)
+    assert moved.max() < noise.std()
+
+
+def test_the_motion_keeps_its_direction():
+    """A texture that drifts right by a pixel a frame: in a sample the next frame matches one to the right."""
+    wide = 16
+    texture = torch.randn(8, wide, generator=seeded(3))
+    y = torch.stack([texture.roll(t, 1) for t in range(48)])[None, None].expand(1, 3, -1, -1, -1) * 0.3
+    gen = made(WHOLE, y.contiguous())
+    for seed in range(3):
+        z = draw(gen, 60, seed=seed)
+        g = gen(z, z.new_zeros(1, 0, 60, 8, wide)).detach()[0].mean(0)
+        g = g - g.mean(0)
+        match = [float((g[:-1].roll(shift, 2) * g[1:]).mean()) for shift in range(-4, 5)]
+        assert match.index(max(match)) - 4 == 1
+
+
+def test_at_the_start_the_residual_is_exactly_zero():
+    gen = made()
+    z = draw(gen, 7, batch=2)
+    linear = gen.paint(gen.bend(gen.stir(z[:, :4, :, 0, 0])))
+    assert torch.equal(gen(z, none(z)), linear)
+
+
+def test_the_residual_hears_the_noise_where_it_lies():
+    gen = taught(WHOLE).double()
+    z = draw(gen, 9)
+    base = gen(z, none(z)).detach()
+    other = z.clone()
+    other[:, 1, 5] += 1.0  # after the region's channel: depth 0, first row, first column of the 2x3 grid
+    change = (gen(other, none(z)) - base).detach()[0].abs().sum(0)  # (T, H, W)
+    assert change[5].max() > 1e-4
+    assert change[4].max() > 1e-6  # three frames wide: the residual is convolutional in time
+    assert change[:4].max() < 1e-12
+    assert change[5, :4, :4].sum() > 2 * change[5, 4:, 8:].sum()
+
+
+def test_gradients_reach_every_parameter_but_no_buffer():
+    gen = taught()
+    z = draw(gen, 5)
+    gen(z, none(z)).square().sum().backward()
+    assert [name for name, p in gen.named_parameters() if p.grad is None or not p.grad.any()] == []
+    fitted = {"mean", "spread", "deviations", "regions", "levels", "bounds", "axes", "knots", "ramp"}
+    assert set(dict(gen.named_buffers())) == fitted
+
+
+def test_a_latent_has_the_regions_and_the_noise_and_the_clip_s_length_more():
+    gen = made(WHOLE)
+    assert gen.latent_shape(11) == (1 + 2 * 2 * 3, 11 + T - 1, 1, 1)
+    assert made().latent_shape(1) == (4 + 1 * 2 * 2, T, 1, 1)
+    for n_frames in (1, 2, 100):
+        z = draw(gen, n_frames)
+        assert gen(z, none(z)).shape == (1, 3, n_frames, H, W)
+
+
+def test_a_longer_latent_goes_on_where_the_shorter_one_ended():
+    gen = taught().eval()
+    z = draw(gen, 20)
+    cut = z[:, :, : 12 + T - 1]
+    short, long = gen(cut, none(cut)), gen(z, none(z))
+    # Each block reaches one frame ahead.
+    torch.testing.assert_close(long[:, :, :11], short[:, :, :11], rtol=0, atol=1e-5)
+    start = made()
+    torch.testing.assert_close(start(z, none(z))[:, :, :12], start(cut, none(cut)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_frames", [10, T, 40])
+def test_a_loop_has_no_seam(n_frames: int):
+    """A roll of the noise in time rolls the clip, so that no step is the last: shorter and longer than the kernel."""
+    gen = taught()
+    z = draw(gen, n_frames)
+    rolled = z.clone()
+    rolled[:, :, :n_frames] = z[:, :, :n_frames].roll(3, 2)
+    loop = (True, False, False)
+    for g in (gen, made()):
+        y = g(z, none(z), periodic=loop)
+        assert y.shape[2] == n_frames
+        torch.testing.assert_close(g(rolled, none(z), periodic=loop), y.roll(3, 2), rtol=0, atol=1e-5)
+        assert (y - g(z, none(z))).abs().max() > 0.01
+    # Inside a long loop the law is the open one's: sum_k d_k e_{t-k} where no index wraps.
+    if n_frames > T:
+        e = z[:, :4, :, 0, 0]
+        inside = gen.stir(e, periodic=True)[:, :, T - 1 :]
+        torch.testing.assert_close(inside, gen.stir(e[:, :, :n_frames]), rtol=0, atol=1e-5)
+
+
+def test_a_condition_reaches_the_residual_where_it_lies():
+    gen = taught(condition_channels=2)
+    z = draw(gen, 5)
+    cond = torch.zeros(1, 2, 5, H, W)
+    base = gen(z, cond)
+    cond[..., :2, :2] = 1.0
+    change = (gen(z, cond) - base).detach().abs().sum((0, 1, 2))
+    assert change[:2, :2].min() > 1e-4
+    # A stem, a block and the pixels reach two patches and a half far.
+    assert change[-1, -1] == 0.0
+
+
+def test_a_shape_alone_builds_the_same_tensors():
+    """On the meta device, for a checkpoint to fill in."""
+    with torch.device("meta"):
+        blank = GaussianTextureGenerator(TINY, torch.empty(1, 3, T, H, W), rng=seeded())
+    full = made()
+    shapes = {key: value.shape for key, value in full.state_dict().items()}
+    assert {key: value.shape for key, value in blank.state_dict().items()} == shapes
+    blank.load_state_dict(full.state_dict(), assign=True)
+    z = draw(full, 5)
+    assert torch.equal(blank(z, none(z)), full(z, none(z)))
+
+
+def test_a_clip_of_as_few_frames_as_levels_is_enough():
+    gen = made(y=clip(TINY.levels))
+    z = draw(gen, 30)
+    assert gen(z, none(z)).isfinite().all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(9, 12), (8, 13)])
+def test_frames_that_patches_do_not_tile_are_refused(height: int, width: int):
+    with pytest.raises(UsageError, match=f"{height}x{width} frames are no multiples of 2 pixels"):
+        made(y=clip(height=height, width=width))
+
+
+def test_the_seed_decides_the_residual_alone():
+    one, two, other = made(), made(), made(seed=1)
+    assert torch.equal(one.unfold.weight, two.unfold.weight)
+    assert not torch.equal(one.unfold.weight, other.unfold.weight)
+    assert all(torch.equal(a, b) for a, b in zip(one.buffers(), other.buffers(), strict=True))
