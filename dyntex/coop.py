@@ -64,8 +64,8 @@ class Teaching:
         self.step_scale = 1.0
         self.des, self.gen = networks(config, y_obs, rng=rng, condition_channels=condition_channels)
         self.ema = copy.deepcopy(self.gen) if config.ema else None
-        self.opt_des = torch.optim.Adam(self.des.parameters(), lr=config.lr_des, betas=(config.beta1, 0.999))
-        self.opt_gen = torch.optim.Adam(self.gen.parameters(), lr=config.lr_gen, betas=(config.beta1, 0.999))
+        self.opt_des = _adam(self.des, config.lr_des, config.beta1)
+        self.opt_gen = _adam(self.gen, config.lr_gen, config.beta1)
         self.memory: list[tuple[Tensor, Tensor]] = []  # (z, y_rev) of earlier chains, one chain each
 
     @property
@@ -175,10 +175,12 @@ def _load_optimiser(optimiser: torch.optim.Adam, state: Mapping[str, Tensor]) ->
     for i, parameter in enumerate(_parameters(optimiser)):
         slots = _under(state, str(i))
         if slots:
-            # Adam keeps its step count on the CPU and its moments beside the parameter.
-            optimiser.state[parameter] = {
-                key: value.to("cpu" if key == "step" else parameter.device, copy=True) for key, value in slots.items()
-            }
+            optimiser.state[parameter] = {key: value.to(parameter.device, copy=True) for key, value in slots.items()}
+
+
+def _adam(net: nn.Module, rate: float, beta1: float) -> torch.optim.Adam:
+    # Fused: one pass over 240 million parameters and their moments in place of seven.
+    return torch.optim.Adam(net.parameters(), lr=rate, betas=(beta1, 0.999), fused=True)
 
 
 def networks(

@@ -49,6 +49,7 @@ def estimate(config: CoopConfig, shape: tuple[int, int, int, int], *, device: to
 
 
 def _measure(config: CoopConfig, shape: tuple[int, int, int, int], device: str) -> Estimate:
+    torch.set_flush_denormal(True)  # as the command line sets it
     rng = torch.Generator(device).manual_seed(SEED)
     y_obs = torch.rand((1, *shape), generator=rng, device=device) * 2.0 - 1.0
     try:
