@@ -119,6 +119,18 @@ def test_smoothing_is_the_mean_over_the_box_inside_the_frame():
     assert torch.equal(smoothed(frames, 1), frames)
 
 
+def test_curves_are_shared_by_neighbours():
+    """On 40 pixels a box of 3: the levels and the bounds are means over it of what each pixel has alone."""
+    y = clip(8, 1, 40, 44)
+    gen = made(y=y)
+    values = stirred_values(gen, y)
+    ordered = ((values - gen.mean) / gen.spread).sort(dim=0).values
+    torch.testing.assert_close(gen.levels, smoothed(ordered.view(4, 2, 1, 40, 44).mean(1), 3), rtol=1e-4, atol=1e-5)
+    low, high = smoothed(ordered[[0, -1]], 3)
+    margin = 0.1 * (high - low)
+    torch.testing.assert_close(gen.bounds, torch.stack((low - margin, high + margin)), rtol=1e-4, atol=1e-5)
+
+
 def constant() -> Tensor:
     return torch.tensor([0.3, -0.2, 0.9]).view(1, 3, 1, 1, 1).expand(1, 3, T, H, W).contiguous()
 
@@ -156,6 +168,10 @@ def test_brightness_is_the_direction_of_most_variance_and_colour_what_the_ramp_l
     assert bound < 0.003
     assert left.abs().max() < bound
     assert (gen.knots[1:] > gen.knots[:-1]).all()
+    # Brighter or darker than was ever seen, the colour is that of the ramp's end and no wilder one.
+    far = torch.tensor([-5.0, 5.0]).view(1, 1, 2, 1, 1)
+    ends = gen._colour(far[:, 0])[0, 1, :, 0, 0]
+    torch.testing.assert_close(ends, gen.ramp[[0, -1], 1], rtol=0, atol=0)
 
 
 def test_a_sample_of_two_colours_lies_on_the_line_through_both():
@@ -262,7 +278,8 @@ def curve(gen: GaussianTextureGenerator, values: np.ndarray, g: np.ndarray) -> n
     y = np.where(g < at[0], levels[0] + first * (g - at[0]), y)
     y = np.where(g > at[-1], levels[-1] + last * (g - at[-1]), y)
     margin = 0.1 * (ordered[-1] - ordered[0])
-    return np.clip(y, ordered[0] - margin, ordered[-1] + margin)
+    bounded: np.ndarray = np.clip(y, ordered[0] - margin, ordered[-1] + margin)
+    return bounded
 
 
 def test_the_curve_is_monotone_bounded_and_the_clip_s_own_pixel_by_pixel():
@@ -353,6 +370,10 @@ def test_the_residual_hears_the_noise_where_it_lies():
     assert change[4].max() > 1e-6  # three frames wide: the residual is convolutional in time
     assert change[:4].max() < 1e-12
     assert change[5, :4, :4].sum() > 2 * change[5, 4:, 8:].sum()
+    other = z.clone()
+    other[:, -1, 5] += 1.0  # depth 1, last row, last column
+    change = (gen(other, none(z)) - base).detach()[0].abs().sum(0)
+    assert change[5, 4:, 8:].sum() > 2 * change[5, :4, :4].sum()
 
 
 def test_gradients_reach_every_parameter_but_no_buffer():
