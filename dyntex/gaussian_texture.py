@@ -77,6 +77,10 @@ class GaussianTextureGenerator(nn.Module):
         p = config.patch
         if height % p or width % p:
             raise UsageError(f"{height}x{width} frames are no multiples of {p} pixels, which this preset needs")
+        if not 2 <= config.levels <= taps:
+            raise UsageError(
+                f"{config.levels} levels cannot be fitted to {taps} frames: give 2 levels or more, and as many frames"
+            )
         self.taps = taps
         frame = (channels, height, width)
         self.register_buffer("mean", torch.zeros(frame))
@@ -108,7 +112,7 @@ class GaussianTextureGenerator(nn.Module):
         return (self.config.regions**2 + math.prod(self.config.noise), n_frames + self.taps - 1, 1, 1)
 
     def forward(self, z: Tensor, cond: Tensor, *, periodic: Axes = OPEN) -> Tensor:
-        """(B, D, T', 1, 1), (B, K, T, H, W) -> (B, C, T, H, W)."""
+        """(B, D, T', 1, 1), (B, K, T, H, W) -> (B, C, T, H, W); a loop hears only the first T times of z."""
         n_frames = z.shape[2] - self.taps + 1
         y = self.paint(self.bend(self.stir(z[:, : len(self.regions), :, 0, 0], periodic=periodic[0])))
         noise = z[:, len(self.regions) :, :n_frames].reshape(len(z), *self.config.noise, n_frames).movedim(-1, 2)
@@ -159,9 +163,8 @@ class GaussianTextureGenerator(nn.Module):
         self.spread.copy_((y - self.mean).square().mean(0).sqrt().clamp_min(STILL))
         faded = (y - self.mean) * fade(self.taps, self.config.fade).view(-1, 1, 1, 1)
         scale = faded.square().mean(0).sqrt().clamp_min(1e-6)
-        # What stands still stays far below a variance of 1: its noise is the camera's, not worth amplifying.
-        share = (y - self.mean).square().mean(0).sqrt() / self.spread
-        self.deviations.copy_(faded / scale * share / math.sqrt(self.taps))
+        # Of variance 1 at every pixel; that what stands still hardly varies is said by its levels.
+        self.deviations.copy_(faded / scale / math.sqrt(self.taps))
         self.regions.copy_(overlapping(height, width, self.config.regions))
 
         ordered = ((y - self.mean) / self.spread).sort(dim=0).values

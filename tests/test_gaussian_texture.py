@@ -328,14 +328,15 @@ def test_a_still_clip_stays_still(config: GaussianTextureConfig):
     assert (gen(z, none(z)) - still[:, :, :1]).abs().max() < 0.01 * GREY_LEVEL
 
 
-def test_the_camera_s_noise_is_not_amplified():
-    """A clip that stands still but for noise of a tenth of STILL moves less than it did, and not at unit variance."""
+def test_the_camera_s_noise_comes_back_at_its_own_level():
+    """A clip that stands still but for noise of a tenth of STILL is given neither unit variance nor none."""
     noise = 0.1 * STILL * torch.randn(1, 3, T, H, W, generator=seeded(1))
     y = clip()[:, :, :1] + noise
     gen = made(WHOLE, y)
     z = draw(gen, 200)
     moved = gen(z, none(z)).detach()[0].std(1)
-    assert moved.max() < noise.std()
+    # A pixel's spread is estimated from T frames, and its levels share neighbours: a sixth either way on the average.
+    assert float(moved.mean() / noise.std()) == pytest.approx(1.0, rel=1 / 6)
 
 
 def test_the_motion_keeps_its_direction():
