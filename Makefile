@@ -13,6 +13,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: install
+	mkdir -p demo
 	$(BIN)/dyntex synthesize example:flame -o demo/flame.mp4 --size 64 --budget 60 --overwrite
 
 test: install
