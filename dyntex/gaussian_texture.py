@@ -30,6 +30,8 @@ from dyntex.layers import OPEN, Axes, Conv, ConvTranspose, initialise
 
 STILL = 0.02
 """Standard deviation, in [-1, 1], below which a pixel counts as standing still: two or three grey levels."""
+LIVELY = 0.1
+"""Standard deviation, in [-1, 1], from which on the residual may do with a pixel what it is taught."""
 SMOOTH = 32
 """Curves are averaged over about 1/16 of the frame's shorter side."""
 BEYOND = 0.1
@@ -55,6 +57,7 @@ class GaussianTextureGenerator(nn.Module):
 
     mean: Tensor
     spread: Tensor
+    room: Tensor
     deviations: Tensor
     regions: Tensor
     levels: Tensor
@@ -85,6 +88,7 @@ class GaussianTextureGenerator(nn.Module):
         frame = (channels, height, width)
         self.register_buffer("mean", torch.zeros(frame))
         self.register_buffer("spread", torch.zeros(frame))
+        self.register_buffer("room", torch.zeros(channels, 1, height, width))
         self.register_buffer("deviations", torch.zeros(taps, *frame))
         self.register_buffer("regions", torch.zeros(config.regions**2, height, width))
         self.register_buffer("levels", torch.zeros(config.levels, *frame))
@@ -93,6 +97,8 @@ class GaussianTextureGenerator(nn.Module):
         self.register_buffer("knots", torch.zeros(config.colours))
         self.register_buffer("ramp", torch.zeros(config.colours, channels))
         if not y_obs.is_meta:
+            # What stands still has no room for a residual: on a black ground a hundredth of a unit is seen.
+            self.room.copy_((y_obs[0].std(1, correction=0, keepdim=True) / LIVELY).clamp_max(1.0))
             self._fit_colours(y_obs[0])
             self._fit(self.unpaint(y_obs)[0].transpose(0, 1))
 
@@ -125,7 +131,7 @@ class GaussianTextureGenerator(nn.Module):
         for block in self.blocks:
             h = h + block(F.silu(h), periodic)
         residual: Tensor = self.to_pixels(F.silu(h), periodic)
-        return y + residual
+        return y + self.room * residual
 
     def _fit_colours(self, y: Tensor) -> None:
         """Fit the colour axes, brightness (the direction of most variance) first, and the ramp to (C, T, H, W)."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dyntex.config import GaussianTextureConfig
 from dyntex.errors import UsageError
-from dyntex.gaussian_texture import STILL, GaussianTextureGenerator, bins, fade, overlapping, smoothed
+from dyntex.gaussian_texture import LIVELY, STILL, GaussianTextureGenerator, bins, fade, overlapping, smoothed
 
 T, H, W = 24, 8, 12
 TINY = GaussianTextureConfig(regions=2, levels=4, colours=4, noise=(1, 2, 2), patch=2, width=4, blocks=1)
@@ -382,7 +382,7 @@ def test_gradients_reach_every_parameter_but_no_buffer():
     z = draw(gen, 5)
     gen(z, none(z)).square().sum().backward()
     assert [name for name, p in gen.named_parameters() if p.grad is None or not p.grad.any()] == []
-    fitted = {"mean", "spread", "deviations", "regions", "levels", "bounds", "axes", "knots", "ramp"}
+    fitted = {"mean", "spread", "room", "deviations", "regions", "levels", "bounds", "axes", "knots", "ramp"}
     assert set(dict(gen.named_buffers())) == fitted
 
 
@@ -467,3 +467,18 @@ def test_the_seed_decides_the_residual_alone():
     assert torch.equal(one.unfold.weight, two.unfold.weight)
     assert not torch.equal(one.unfold.weight, other.unfold.weight)
     assert all(torch.equal(a, b) for a, b in zip(one.buffers(), other.buffers(), strict=True))
+
+
+def test_a_residual_has_no_room_where_the_clip_stands_still():
+    y = clip().clone()
+    y[..., :6] = -1.0
+    gen = made(WHOLE, y)
+    z = draw(gen, 2)
+    before = gen(z, none(z)).detach()
+    with torch.no_grad():
+        gen.to_pixels.bias.fill_(0.5)
+    change = gen(z, none(z)).detach() - before
+    assert change[..., :6].abs().max() == 0
+    # Elsewhere the share is the pixel's own standard deviation over LIVELY, at most 1.
+    share = (y[0].std(1, correction=0, keepdim=True) / LIVELY).clamp_max(1.0)
+    torch.testing.assert_close(change, (0.5 * share).expand_as(change))
