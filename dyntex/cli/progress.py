@@ -37,7 +37,7 @@ class Teller:
         )
         self.task = self.bar.add_task("", total=1.0, words="", visible=False)
         self.began = self.last_line = time.monotonic()
-        self.first = 0
+        self.first, self.share = 0, 0.0
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -57,13 +57,15 @@ class Teller:
         """One iteration is done."""
         now = time.monotonic()
         if self.first == 0:
-            self.first, self.began = info.iteration, now
+            # A resumed run begins in the middle: speed and time left are those of this run.
+            self.first, self.share, self.began = info.iteration, share, now
         speed = (info.iteration - self.first) / (now - self.began) if now > self.began else 0.0
         words = f"iteration {info.iteration}, energy gap {info.gap:.3g}, {_speed(speed)}"
         self.bar.update(self.task, completed=share, description="teaching", words=words, visible=True)
         if not self.live and not self.quiet and (now - self.last_line > LINE_EVERY or share >= 1.0):
-            left = (now - self.began) / share * (1.0 - share) if share > 0.0 else 0.0
-            self.say(f"teaching {share:4.0%}: {words}, {left:.0f} s left")
+            gained = share - self.share
+            left = f"{(now - self.began) / gained * (1.0 - share):.0f} s left" if gained > 0.0 else "time left unknown"
+            self.say(f"teaching {share:4.0%}: {words}, {left}")
             self.last_line = now
 
 
