@@ -136,7 +136,8 @@ class GaussianTextureGenerator(nn.Module):
     def _fit_colours(self, y: Tensor) -> None:
         """Fit the colour axes, brightness (the direction of most variance) first, and the ramp to (C, T, H, W)."""
         pixels = y.flatten(1).double()
-        _, axes = torch.linalg.eigh((pixels - pixels.mean(1, keepdim=True)) @ (pixels - pixels.mean(1, keepdim=True)).T)
+        centred = pixels - pixels.mean(1, keepdim=True)
+        _, axes = torch.linalg.eigh(centred @ centred.T)
         self.axes.copy_(axes.flip(1).T)
         seen = self.axes.double() @ pixels
         order = seen[0].argsort()
