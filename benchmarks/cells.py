@@ -69,8 +69,12 @@ class Settings:
             raise UsageError(f"{self.iterations} iterations and a budget of {self.budget:g} s exclude each other")
 
     def to_json(self, sources: Sequence[Source]) -> dict[str, Any]:
-        """With the clips, what ``config.json`` holds. Clips are known by content, so that folders may move."""
+        """With the clips, what ``config.json`` holds; the device is the rows'.
+
+        Clips are known by content, so that folders may move.
+        """
         data = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        del data["device"]
         return data | {"clips": {source.name: source.digest() for source in sources}}
 
 

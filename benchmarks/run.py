@@ -1,9 +1,7 @@
-"""The sweep: fit, draw, measure, keep; go on where it was killed; and the results of all of it in one file."""
+"""The sweep: fit, draw, measure, keep; and go on where it was killed."""
 
 from __future__ import annotations
 
-import platform
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,21 +10,21 @@ from typing import Any
 
 import torch
 
-from benchmarks.cells import ROW, TIMINGS, WHOLE, Cell, Row, Settings, Shard, groups, read_row
+from benchmarks.cells import ROW, WHOLE, Cell, Row, Settings, Shard, groups
+from benchmarks.conditioned import Conditioned
 from benchmarks.data import Ground, Source, prepare
-from benchmarks.methods import Fitted, fit
+from benchmarks.kept import keep, recall
+from benchmarks.methods import Fitted, fit, is_neural, neural_config
+from benchmarks.results import RESULTS, claim, collect
 from benchmarks.speed import measure_speed
 from benchmarks.tasks import draw, draw_control, measure
 from dyntex.checkpoint import load_json, save_json
 from dyntex.clip import Clip
-from dyntex.errors import DyntexError, InputError, UsageError
+from dyntex.errors import DyntexError, InputError
 from dyntex.media import read_clip, write_clip
-from dyntex.run import environment
 
-SCHEMA_VERSION = 1
-CONFIG = "config.json"
-RESULTS = "results.json"
 DRAWN = "drawn.json"
+MODELS = "models"
 LOSSLESS = ".mkv"
 
 OnRow = Callable[[Row, int, int], None]
@@ -43,12 +41,14 @@ class Sweep:
     The folder holds ``config.json``, ``results.json`` and ``<task>/<method>/<clip>/<seed>/`` with the cell's clips as
     lossless video, ``drawn.json`` (they are complete; what fitting told) and ``row.json`` (they are measured). What is
     measured is what was written, eight bits a pixel: a row can be made again from its folder, without training.
+    ``models/<method>/<clip>/<seed>/`` are the trained networks, for tasks that are asked for later.
 
     Attributes:
         settings: what to do.
         sources: on which clips.
         out: the folder.
         shard: the part to do here.
+        keep_models: whether to keep trained networks.
         command: the words that began it, for the record.
         on_row: told of every row, of how many are done, and of how many there are.
     """
@@ -57,6 +57,7 @@ class Sweep:
     sources: Sequence[Source]
     out: Path
     shard: Shard = WHOLE
+    keep_models: bool = True
     command: str = ""
     on_row: OnRow = ignore
     _ground: Ground | None = field(default=None, init=False)
@@ -65,7 +66,7 @@ class Sweep:
         """Do what is still to do; returns, and writes, the results.
 
         Raises:
-            UsageError: the folder holds a benchmark of another configuration; nothing was changed.
+            UsageError: the folder holds a benchmark whose rows would not compare; nothing was changed.
             InputError: no cell could be run; the rows say why, and the first reason is the error's.
         """
         claim(self.out, self.settings.to_json(self.sources))
@@ -126,22 +127,30 @@ class Sweep:
             self._ground = prepare(source, size=self.settings.size, n_frames=self.settings.frames)
         return self._ground
 
-    def _fit(self, cell: Cell) -> tuple[Fitted, float]:
-        """The fitted method and the seconds it took."""
-        ground, s = self._ground_of(cell.source), self.settings
+    def _fit(self, cell: Cell) -> tuple[Fitted, dict[str, Any]]:
+        """The fitted method, and what fitting it told; networks that were trained before are not trained again."""
+        clip, s = self._ground_of(cell.source).train, self.settings
+        place = self.out / MODELS / cell.method / cell.source.name / str(cell.seed)
+        if is_neural(cell.method):
+            known = recall(place, clip, neural_config(cell.method, iterations=s.iterations), device=s.device)
+            if known is not None:
+                return known
         began = time.monotonic()
         rng = torch.Generator(s.device).manual_seed(cell.seed)
-        fitted = fit(cell.method, ground.train, rng=rng, iterations=s.iterations, budget=s.budget)
-        return fitted, round(time.monotonic() - began, 3)
+        fitted = fit(cell.method, clip, rng=rng, iterations=s.iterations, budget=s.budget)
+        about = {"fit_seconds": round(time.monotonic() - began, 3), "device": s.device}
+        if isinstance(fitted, Conditioned) and self.keep_models:
+            keep(place, fitted, clip, about)
+        return fitted, about
 
-    def _draw(self, cell: Cell, fitted: tuple[Fitted, float] | None) -> None:
+    def _draw(self, cell: Cell, fitted: tuple[Fitted, dict[str, Any]] | None) -> None:
         ground, about = self._ground_of(cell.source), {}
         if fitted is None:
             drawn = draw_control(cell.task, cell.method, ground, seed=cell.seed)
         else:
-            method, seconds = fitted
+            method, told = fitted
             drawn = draw(cell.task, method, ground, seed=cell.seed, device=self.settings.device)
-            about = {"fit_seconds": seconds, "n_parameters": method.n_parameters}
+            about = told | {"n_parameters": method.n_parameters}
         folder = cell.folder(self.out)
         folder.mkdir(parents=True, exist_ok=True)
         for stem, clip in drawn.items():
@@ -161,124 +170,6 @@ class Sweep:
         return {**frames, **found, **about, **note}
 
     def _speed(self, cell: Cell) -> dict[str, Any]:
-        s = self.settings
-        return measure_speed(
-            cell.method,
-            cell.source,
-            size=s.size,
-            n_frames=s.frames,
-            seed=cell.seed,
-            device=s.device,
-            iterations=s.iterations,
-            budget=s.budget,
-        )
-
-
-def claim(out: Path, config: dict[str, Any]) -> None:
-    """Make the folder a benchmark's of this configuration, or find that it is.
-
-    Raises:
-        UsageError: it is another's, or something else is in it, or it cannot be made. Nothing was changed.
-    """
-    if (out / CONFIG).exists():
-        held = load_json(out / CONFIG)
-        if held != config:
-            keys = config.keys() | (held.keys() if isinstance(held, dict) else set())
-            other = [key for key in sorted(keys) if not isinstance(held, dict) or held.get(key) != config.get(key)]
-            raise UsageError(
-                f"{out} holds a benchmark of another configuration ({', '.join(other)} differ): "
-                "name another folder with -o, or ask for the same"
-            )
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} exists and is no benchmark's folder: name another with -o")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"the folder {out} cannot be made ({error.strerror}): name another with -o") from error
-    save_json(out / CONFIG, config)
-
-
-def collect(out: Path, *, command: str) -> dict[str, Any]:
-    """The results so far of a benchmark's folder, its rows in the order of the cells, whenever they were made."""
-    config = load_json(out / CONFIG)
-    settings, sources = _from_json(config, out)
-    found = [read_row(cell.folder(out)) for group in groups(settings, sources) for cell in group]
-    about = environment()
-    machine = {key: about[key] for key in ("platform", "processor_threads", "memory_bytes")}
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "config": config,
-        "command": command,
-        "versions": {key: value for key, value in about.items() if key not in {*machine, "command"}},
-        "machine": machine | {"processor": _processor(), "accelerator": _accelerator(settings.device)},
-        "complete": None not in found,
-        "rows": [row for row in found if row is not None],
-    }
-
-
-def load_results(folder: Path) -> dict[str, Any]:
-    """What ``results.json`` of a benchmark's folder holds.
-
-    Raises:
-        InputError: it is missing, or no such thing.
-    """
-    results = load_json(folder / RESULTS)
-    if not isinstance(results, dict) or results.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(f"{folder / RESULTS} is not the results of a benchmark of version {SCHEMA_VERSION}")
-    return results
-
-
-def merge(folders: Sequence[Path], out: Path) -> dict[str, Any]:
-    """Bring the cells of several folders (shards, machines) together in one, and write their results.
-
-    Of a cell that several have, the first that is not a failure is taken.
-
-    Raises:
-        InputError: a folder holds no benchmark.
-        UsageError: their configurations differ, or ``out`` holds another.
-    """
-    loaded = [load_results(folder) for folder in folders]
-    config = loaded[0]["config"]
-    for folder, results in zip(folders, loaded, strict=True):
-        if results["config"] != config:
-            raise UsageError(f"{folder} and {folders[0]} hold benchmarks of different configurations: merge equal ones")
-    settings, sources = _from_json(config, folders[0])
-    claim(out, config)
-    for cell in (cell for group in groups(settings, sources) for cell in group):
-        for folder in folders:
-            if cell.finished(out) is None and read_row(cell.folder(folder)) is not None and folder != out:
-                shutil.copytree(cell.folder(folder), cell.folder(out), dirs_exist_ok=True)
-    machines = [results["machine"] for results in loaded]
-    same = all(machine == machines[0] for machine in machines)
-    about = {"versions": loaded[0]["versions"], "machine": machines[0] if same else {"several": machines}}
-    merged = collect(out, command=loaded[0]["command"]) | about
-    save_json(out / RESULTS, merged)
-    return merged
-
-
-def without_timings(results: dict[str, Any]) -> dict[str, Any]:
-    """Results less what two runs of one sweep may differ in: the rest is equal, on one machine, bit for bit."""
-    rows = [{key: value for key, value in row.items() if key not in TIMINGS} for row in results["rows"]]
-    return results | {"rows": rows}
-
-
-def _from_json(config: Any, folder: Path) -> tuple[Settings, list[Source]]:
-    try:
-        words: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-        # An example's digest is its name; other clips' are of no use but to tell them apart, and need no place here.
-        sources = [Source(name, digest) for name, digest in words.pop("clips").items()]
-        return Settings(**words), sources
-    except (AttributeError, KeyError, TypeError) as error:
-        raise InputError(f"{folder / CONFIG} is not the configuration of a benchmark: {error}") from error
-
-
-def _processor() -> str:
-    """The processor's name, where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _accelerator(device: str) -> str | None:
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else None
+        s, clip = self.settings, self._ground_of(cell.source).train
+        training = {"iterations": s.iterations, "budget": s.budget}
+        return measure_speed(cell.method, clip, seed=cell.seed, device=s.device, **training) | {"device": s.device}

@@ -7,26 +7,26 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from benchmarks.data import Source, prepare
 from benchmarks.methods import fit
+from dyntex.clip import Clip
 from dyntex.errors import MemoryLimitError
 
 
-def measure_speed(
-    method: str, source: Source, *, size: int, n_frames: int, seed: int, device: str, **training: Any
-) -> dict[str, Any]:
+def measure_speed(method: str, clip: Clip, *, seed: int, device: str, **training: Any) -> dict[str, Any]:
     """Fit and synthesize once in a process of its own.
 
     Args:
         method: one of ``known_methods``.
-        source: the clip.
-        size, n_frames: as for ``prepare``.
+        clip: what to fit it to, in eight bits.
         seed: of the fit.
         device: to compute on.
         training: ``iterations`` and ``budget`` of a neural method.
@@ -42,9 +42,11 @@ def measure_speed(
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         try:
-            return pool.submit(
-                _measure, method, source, size, n_frames, seed, device, torch.get_num_threads(), training
-            ).result()
+            # As an array: handing a tensor to another process is a matter of shared memory and file descriptors.
+            work = pool.submit(
+                _measure, method, clip.to_uint8(), clip.fps, seed, device, torch.get_num_threads(), training
+            )
+            return work.result()
         except BrokenProcessPool as error:
             raise MemoryLimitError(
                 f"the process that measured {method} was killed: free memory or lower size"
@@ -53,16 +55,15 @@ def measure_speed(
 
 def _measure(
     method: str,
-    source: Source,
-    size: int,
-    n_frames: int,
+    frames: NDArray[np.uint8],
+    fps: Fraction,
     seed: int,
     device: str,
     n_threads: int,
     training: dict[str, Any],
 ) -> dict[str, Any]:
     torch.set_num_threads(n_threads)
-    train = prepare(source, size=size, n_frames=n_frames).train
+    train = Clip.from_uint8(frames, fps)
     rng = torch.Generator(device).manual_seed(seed)
     base = peak_bytes()
     began = time.perf_counter()

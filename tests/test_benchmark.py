@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,10 @@ import torch
 from benchmarks import run
 from benchmarks.cells import Settings, Shard, groups
 from benchmarks.data import Source, find_clips, prepare
-from benchmarks.run import RESULTS, Sweep, merge, without_timings
+from benchmarks.kept import recall
+from benchmarks.methods import neural_config
+from benchmarks.results import RESULTS, merge, without_timings
+from benchmarks.run import Sweep
 from benchmarks.tasks import draw_control, measure
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
@@ -306,19 +313,111 @@ def test_another_configuration_changes_nothing(clips: list[Source], tmp_path: Pa
     out = tmp_path / "out"
     Sweep(settings, clips[:1], out).run()
     before = files_of(out)
-    with pytest.raises(UsageError, match=r"another configuration \(seeds differ"):
-        Sweep(Settings(("paper",), ("lds",), size=SIZE, frames=T, seeds=2), clips[:1], out).run()
+    for change in ({"size": 36}, {"frames": T + 1}, {"iterations": 3}, {"budget": 3.0}):
+        with pytest.raises(UsageError, match=rf"another configuration \({next(iter(change))} is .*, not "):
+            Sweep(replace(settings, **change), clips[:1], out).run()
     film(Path(clips[0].where), 2 * T, seed=9)
-    with pytest.raises(UsageError, match=r"another configuration \(clips differ"):
+    with pytest.raises(UsageError, match=r"another configuration \(clip water has other content"):
         Sweep(settings, clips[:1], out).run()
     other = tmp_path / "other"
     Sweep(settings, clips[:1], other).run()
-    with pytest.raises(UsageError, match="different configurations"):
+    with pytest.raises(UsageError, match=r"do not compare \(clip water has other content"):
         merge([out, other], tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
     with pytest.raises(UsageError, match="no benchmark's folder"):
         Sweep(settings, clips[:1], tmp_path / "clips").run()
     assert files_of(out) == before
+
+
+def test_a_sweep_may_grow_and_what_is_measured_stays(clips: list[Source], tmp_path: Path):
+    out, small = tmp_path / "out", replace(CHEAP, tasks=("paper",), seeds=1)
+    first = Sweep(small, clips[:1], out).run()
+    before = files_of(out)
+    # Another task, method, seed and clip, each with nothing of what was asked before.
+    told = []
+    wide = Settings(("extrapolation",), ("hosvd",), size=SIZE, frames=T, seeds=2, device="cpu")
+    grown = Sweep(wide, clips[1:], out, on_row=lambda row, done, total: told.append(row)).run()
+    assert grown["config"] == {
+        **first["config"],
+        "tasks": ["paper", "extrapolation"],
+        "methods": ["lds", "hosvd"],
+        "seeds": 2,
+        "clips": {**first["config"]["clips"], clips[1].name: clips[1].digest()},
+    }
+    assert not grown["complete"]  # of all that the folder is now about
+    assert [row for row in grown["rows"] if row["task"] == "paper"] == first["rows"]
+    new = [row for row in grown["rows"] if row["task"] == "extrapolation"]
+    assert {row["clip"] for row in new} == {clips[1].name}
+    assert sorted(map(repr, new)) == sorted(map(repr, told))
+    after = files_of(out)
+    assert {name: after[name] for name in before if name not in ("config.json", RESULTS)}.items() <= before.items()
+
+    # All of it, in the end: what one sweep would have made, and the parts joined are the same.
+    both = replace(CHEAP, methods=("lds", "hosvd"))
+    whole = Sweep(both, clips, tmp_path / "whole").run()
+    assert whole["complete"]
+    done = Sweep(both, clips, out).run()
+    assert sorted(map(repr, without_timings(done)["rows"])) == sorted(map(repr, without_timings(whole)["rows"]))
+    parts = [tmp_path / name for name in both.methods]
+    for part in parts:
+        Sweep(replace(CHEAP, methods=(part.name,)), clips, part).run()
+    assert without_timings(merge(parts, tmp_path / "merged")) == without_timings(whole)
+
+
+NEURAL = Settings(("paper", "statistics"), ("fast",), size=SIZE, frames=T, seeds=1, iterations=3)
+
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+import torch
+from benchmarks import run
+from benchmarks.data import find_clips
+sys.path.insert(0, sys.argv[1])
+from test_benchmark import NEURAL
+
+def killed(task, fitted, ground, **words):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+torch.set_num_threads(int(sys.argv[4]))
+run.draw = killed
+run.Sweep(NEURAL, find_clips([sys.argv[2]]), Path(sys.argv[3])).run()
+"""
+
+
+def test_a_sweep_killed_after_training_does_not_train_again(
+    clips: list[Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    whole = Sweep(NEURAL, clips[:1], tmp_path / "whole").run()
+    assert {row["status"] for row in whole["rows"]} == {"ok"}
+    out = tmp_path / "out"
+    words = [str(Path(__file__).parent), clips[0].where, str(out), str(torch.get_num_threads())]
+    ended = subprocess.run([sys.executable, "-c", KILLED, *words], cwd=Path(__file__).parents[1], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert not (out / "paper" / "fast" / "water" / "0" / "row.json").exists()
+
+    fits = []
+    fit = run.fit
+    monkeypatch.setattr(run, "fit", lambda name, clip, **words: fits.append(clip) or fit(name, clip, **words))
+    resumed = Sweep(NEURAL, clips[:1], out).run()
+    assert not fits
+    assert without_timings(resumed) == without_timings(whole)
+    # A task that is asked for later finds the networks, too, and says what the training took when there was one.
+    grown = Sweep(replace(NEURAL, tasks=("extrapolation",)), clips[:1], out).run()
+    assert not fits
+    (before,), (after,) = (rows_of(grown, task=task, method="fast") for task in ("paper", "extrapolation"))
+    assert after["fit_seconds"] == before["fit_seconds"] > 0
+
+    # Networks of another clip are no use, nor are those whose saving was cut short, nor any that were not kept.
+    model = out / "models" / "fast" / "water" / "0"
+    ground, config = prepare(clips[0], size=SIZE, n_frames=T), neural_config("fast", iterations=3)
+    assert recall(model, ground.train, config, device="cpu") is not None
+    assert recall(model, ground.heldout, config, device="cpu") is None
+    assert recall(model, ground.train, neural_config("fast", iterations=4), device="cpu") is None
+    (model / "model.safetensors").write_bytes((model / "model.safetensors").read_bytes()[:1000])
+    assert recall(model, ground.train, config, device="cpu") is None
+    again = Sweep(NEURAL, clips[:1], tmp_path / "lean", keep_models=False).run()
+    assert without_timings(again) == without_timings(whole)
+    assert not (tmp_path / "lean" / "models").exists()
 
 
 def test_an_unreadable_clip_is_failed_rows_among_good_ones(clips: list[Source], tmp_path: Path):

@@ -92,7 +92,7 @@ def merge(
     as_json: words.AsJson = False,
 ) -> None:
     """Join the parts of a benchmark that was run in shards, or on several machines."""
-    from benchmarks.run import merge as join
+    from benchmarks.results import merge as join
 
     _finish(join(folders, out), out, quiet=quiet, as_json=as_json)
 
@@ -105,7 +105,7 @@ def tables(
     overwrite: words.Overwrite = False,
 ) -> None:
     """Write a benchmark's tables as a Markdown page."""
-    from benchmarks.run import load_results
+    from benchmarks.results import load_results
     from benchmarks.tables import markdown
 
     if out.exists() and not overwrite:
