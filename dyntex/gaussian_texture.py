@@ -18,7 +18,7 @@ yellow, white). And a convolutional residual, which starts at zero, is what coop
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from itertools import pairwise, product
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from dyntex.config import GaussianTextureConfig
 from dyntex.errors import UsageError
-from dyntex.layers import OPEN, Axes, Conv, ConvTranspose, initialise
+from dyntex.layers import OPEN, Axes, Conv, ConvTranspose, fold, initialise, pad
 
 STILL = 0.02
 """Standard deviation, in [-1, 1], below which a pixel counts as standing still: two or three grey levels."""
@@ -123,15 +123,15 @@ class GaussianTextureGenerator(nn.Module):
         y = self.paint(self.bend(self.stir(z[:, : len(self.regions), :, 0, 0], periodic=periodic[0])))
         noise = z[:, len(self.regions) :, :n_frames].reshape(len(z), *self.config.noise, n_frames).movedim(-1, 2)
 
-        h = self.unfold(y, periodic) + self.place
+        # With channels innermost the convolutions take two thirds of the time.
+        h = self.unfold(y.contiguous(memory_format=torch.channels_last_3d), periodic) + self.place
         given = F.interpolate(noise, size=h.shape[2:], mode="nearest")
         if cond.shape[1]:
             given = torch.cat((given, F.adaptive_avg_pool3d(cond, (n_frames, h.shape[3], h.shape[4]))), dim=1)
         h = h + self.from_noise(given)
         for block in self.blocks:
             h = h + block(F.silu(h), periodic)
-        residual: Tensor = self.to_pixels(F.silu(h), periodic)
-        return y + self.room * residual
+        return torch.addcmul(y, self.room, by_patches(self.to_pixels, F.silu(h), periodic))
 
     def _fit_colours(self, y: Tensor) -> None:
         """Fit the colour axes, brightness (the direction of most variance) first, and the ramp to (C, T, H, W)."""
@@ -154,14 +154,16 @@ class GaussianTextureGenerator(nn.Module):
 
     def paint(self, b: Tensor) -> Tensor:
         """The inverse of :meth:`unpaint`."""
-        return torch.einsum("dc,bdthw->bcthw", self.axes, b + self._colour(b[:, 0]))
+        return (self.axes.T @ (b + self._colour(b[:, 0])).flatten(2)).view_as(b)
 
     def _colour(self, brightness: Tensor) -> Tensor:
         """The ramp, linear between its knots: (B, T, H, W) -> (B, C, T, H, W), with 0 for brightness itself."""
-        right = torch.searchsorted(self.knots, brightness.contiguous()).clamp(1, len(self.knots) - 1)
-        a, b = self.knots[right - 1], self.knots[right]
-        share = ((brightness - a) / (b - a)).clamp(0.0, 1.0).unsqueeze(-1)
-        return torch.lerp(self.ramp[right - 1], self.ramp[right], share).movedim(-1, 1)
+        right = torch.searchsorted(self.knots, brightness.contiguous()).clamp_(1, len(self.knots) - 1)
+        left = right - 1
+        a, b = self.knots.take(left), self.knots.take(right)
+        share = ((brightness - a) / (b - a)).clamp_(0.0, 1.0)
+        ramps = self.ramp.T[1:]
+        return torch.stack([torch.zeros_like(share), *(r.take(left).lerp(r.take(right), share) for r in ramps)], dim=1)
 
     def _fit(self, y: Tensor) -> None:
         """Fit the Gaussian texture and its curves to the stirred channels (T, C, H, W)."""
@@ -190,13 +192,17 @@ class GaussianTextureGenerator(nn.Module):
         and beyond them, up to a little past the darkest and the brightest that was seen.
         """
         at = self.gaussian_levels
-        levels = self.levels.unsqueeze(2)  # (levels, C, 1, H, W)
-        slopes = (levels[1:] - levels[:-1]) / (at[1:] - at[:-1]).view(-1, 1, 1, 1, 1)
-        y = levels[0] + slopes[0] * (g - at[0])
-        for i in range(1, len(slopes)):
-            y = y + (slopes[i] - slopes[i - 1]) * (g - at[i]).clamp_min(0.0)
-        low, high = self.bounds.unsqueeze(2)
-        return self.mean[:, None] + self.spread[:, None] * torch.maximum(torch.minimum(y, high), low)
+        low, high, *levels = (
+            self.mean[:, None] + self.spread[:, None] * torch.cat((self.bounds, self.levels))[:, :, None]
+        )
+        slopes = [(b - a) / step for (a, b), step in zip(pairwise(levels), at.diff(), strict=True)]  # (C, 1, H, W)
+        turns = [after - before for before, after in pairwise(slopes)]
+        # A line that turns at every level: max(g, a) = a + max(g - a, 0), whose a goes into the line's constant.
+        constant = levels[0] - at[0] * slopes[0] - sum(a * turn for a, turn in zip(at[1:], turns, strict=False))
+        y = torch.addcmul(constant, slopes[0], g)
+        for a, turn in zip(at[1:], turns, strict=False):
+            y.addcmul_(turn, g.maximum(a))
+        return y.clamp(low, high)
 
     @property
     def gaussian_levels(self) -> Tensor:
@@ -213,11 +219,13 @@ class GaussianTextureGenerator(nn.Module):
             index = torch.arange(1 - self.taps, n_frames, device=e.device) % n_frames
             e = e[:, :, index]
         stirred = e.unfold(2, self.taps, 1).flip(3)  # (B, regions, T, taps): e_{t-k} at k
-        kernel = self.deviations.flatten(1)  # (taps, C*H*W)
-        g = torch.zeros((), device=e.device)
-        for r, region in enumerate(self.regions):
-            part = (stirred[:, r] @ kernel).view(len(e), n_frames, *self.mean.shape)
-            g = g + part.transpose(1, 2) * region
+        channels, height, width = self.mean.shape
+        g = e.new_zeros(len(e), channels, n_frames, height, width)
+        inside = product(*(supports(side, self.config.regions) for side in (height, width)))
+        for r, (rows, columns) in enumerate(inside):
+            kernel = self.deviations[..., rows, columns] * self.regions[r, rows, columns]  # (taps, C, h, w)
+            part = (stirred[:, r] @ kernel.flatten(1)).view(len(e), n_frames, *kernel.shape[1:])
+            g[..., rows, columns] += part.transpose(1, 2)
         return g
 
 
@@ -260,3 +268,28 @@ def _cosines(side: int, n: int) -> Tensor:
     x = x.clamp(float(centres[0]), float(centres[-1]))
     distance = (x - centres[:, None]).abs() * n / side
     return torch.cos(distance.clamp_max(1.0) * (math.pi / 2))
+
+
+def supports(side: int, n: int) -> list[slice]:
+    """Where each of n windows along a side is not zero: between its neighbours' centres, see :func:`overlapping`."""
+    inner = [math.ceil((i + 0.5) * side / n - 0.5) for i in range(n)]  # the first pixel past each centre
+    return [slice(a, b) for a, b in zip([0, *inner[:-1]], [*inner[1:], side], strict=True)]
+
+
+def by_patches(layer: ConvTranspose, x: Tensor, periodic: Axes) -> Tensor:
+    """``layer(x, periodic)`` for a kernel of two strides: (B, D, T, H, W) -> (B, C, T, H*p, W*p).
+
+    Between two positions lie p x p pixels that hear the same 2x2 positions and no other: a convolution makes them as
+    channels, which are then laid out. The same sums as a transposed convolution's, five times faster on a CPU.
+    """
+    wide, channels = layer.weight.shape[:2]
+    p = layer.stride[1]
+    # Patch j hears position j through the kernel's first half and position j - 1 through its second.
+    kernel = layer.weight.view(wide, channels, 2, p, 2, p).permute(1, 3, 5, 0, 2, 4).flip(4, 5)
+    kernel = kernel.reshape(channels * p * p, wide, 1, 2, 2)
+    patches = F.conv3d(pad(x, ((0, 0), (1, 1), (1, 1))), kernel)
+    batch, _, n_frames, rows, columns = patches.shape
+    patches = patches.view(batch, channels, p, p, n_frames, rows, columns)
+    y = patches.permute(0, 1, 4, 5, 2, 6, 3).reshape(batch, channels, n_frames, rows * p, columns * p)
+    period = (n_frames, (rows - 1) * p, (columns - 1) * p)
+    return fold(y, layer.margins, period, periodic) + layer.bias.view(1, -1, 1, 1, 1)
