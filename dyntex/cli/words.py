@@ -62,12 +62,15 @@ CheckpointEvery = Annotated[float, typer.Option(help="Seconds between checkpoint
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         import av
-        import torch
 
         from dyntex import __version__
 
-        print(f"dyntex {__version__} (torch {torch.__version__}, av {av.__version__}, FFmpeg {av.ffmpeg_version_info})")
+        # What is installed, as its own record says: importing torch to ask it takes two seconds.
+        torch = version("torch")
+        print(f"dyntex {__version__} (torch {torch}, av {av.__version__}, FFmpeg {av.ffmpeg_version_info})")
         raise typer.Exit
 
 
