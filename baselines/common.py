@@ -1,11 +1,17 @@
-"""What every baseline asks of its input, and the rank rule that they share."""
+"""What the baselines share: what they ask of their input, the rank rule, and how a linear law becomes video."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Protocol
+
+import torch
 from torch import Tensor
 
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
+from dyntex.linear import CHUNK, LinearLaw
 
 MAX_ORDER = 50  # the literature's largest (Doretto et al. 2003 use 10 to 50 states)
 
@@ -59,3 +65,62 @@ def smallest_rank(singular_values: Tensor, share: float) -> int:
     energy = singular_values.double().square().cumsum(0)
     # energy < share * total counts the ranks that fall short; rounding may put the last one short of share = 1.
     return min(len(energy), 1 + int((energy < share * energy[-1]).sum()))
+
+
+class LinearModel(Protocol):
+    """A linear law of motion, and a picture of its states."""
+
+    @property
+    def law(self) -> LinearLaw: ...
+
+    def states(self, clip: Clip) -> Tensor:
+        """``(T, n)`` float64: the states whose pictures are nearest to a clip's frames."""
+        ...
+
+    def render(self, X: Tensor) -> Clip:
+        """States ``(T, n)`` as frames, clamped to [-1, 1]."""
+        ...
+
+
+def stream_linear(
+    model: LinearModel, n_frames: int, *, rng: torch.Generator, anchor: Clip | None, loop: bool
+) -> Iterator[Clip]:
+    """``n_frames`` new frames of a linear model in chunks, in constant memory (of a loop, the states are kept).
+
+    Args:
+        model: the law and the picture.
+        n_frames: how many.
+        rng: the source of the noise.
+        anchor: start from the state of this clip's first frame, which then is the first frame as the model sees it.
+            ``None`` draws the first state from the stationary law.
+        loop: whether the last frame leads into the first, as :meth:`dyntex.linear.LinearLaw.loop` says.
+    """
+    require_length(n_frames)
+    x0 = None if anchor is None else model.states(anchor)[0]
+    if loop:
+        path = model.law.loop(n_frames, rng=rng, x0=x0)
+        return (model.render(X) for X in torch.split(path, CHUNK))
+    return (model.render(X) for X in model.law.stream(n_frames, rng=rng, x0=x0))
+
+
+def predict_linear(model: LinearModel, clip: Clip, n_frames: int) -> Clip:
+    """The expected ``n_frames`` frames that follow ``clip``, from the state of its last frame."""
+    require_length(n_frames)
+    return model.render(model.law.forecast(model.states(clip)[-1], n_frames))
+
+
+def as_columns(clip: Clip, mean: Tensor) -> Tensor:
+    """``(C*H*W, T)`` float64: each frame, less the mean frame ``(C, H, W)``, as a column."""
+    return (clip.video - mean[:, None]).transpose(0, 1).flatten(1).mT.double()
+
+
+def from_rows(frames: Tensor, like: Tensor, fps: Fraction) -> Clip:
+    """Rows ``(T, C*H*W)`` float32 as a clip of frames of the shape of ``like`` ``(C, H, W)``, clamped to [-1, 1]."""
+    video = frames.view(len(frames), *like.shape).transpose(0, 1)  # (C, T, H, W)
+    return Clip(video.clamp(-1.0, 1.0).contiguous(), fps)
+
+
+def blocks(n_frames: int, length: int = CHUNK) -> list[range]:
+    """The numbers of ``n_frames`` frames, cut into chunks of ``length``; UsageError if there are none."""
+    require_length(n_frames)
+    return [range(start, min(start + length, n_frames)) for start in range(0, n_frames, length)]

@@ -12,9 +12,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from baselines.common import require_length
+from baselines.common import blocks
 from dyntex.clip import Clip, concatenate
-from dyntex.linear import CHUNK
 
 
 @dataclass(frozen=True)
@@ -74,15 +73,12 @@ class WhiteNoise:
         return concatenate(self.stream(n_frames, rng=rng))
 
     def stream(self, n_frames: int, *, rng: torch.Generator) -> Iterator[Clip]:
-        require_length(n_frames)
-        return self._stream(n_frames, rng)
+        return (self._draw(len(block), rng) for block in blocks(n_frames))
 
-    def _stream(self, n_frames: int, rng: torch.Generator) -> Iterator[Clip]:
+    def _draw(self, n_frames: int, rng: torch.Generator) -> Clip:
         C, _, H, W = self.mean.shape
-        for start in range(0, n_frames, CHUNK):
-            shape = (C, min(CHUNK, n_frames - start), H, W)
-            noise = torch.randn(shape, generator=rng, device=rng.device).cpu()
-            yield Clip((self.mean + self.std * noise).clamp(-1.0, 1.0), self.like.fps)
+        noise = torch.randn((C, n_frames, H, W), generator=rng, device=rng.device).cpu()
+        return Clip((self.mean + self.std * noise).clamp(-1.0, 1.0), self.like.fps)
 
 
 @dataclass(frozen=True)
@@ -99,14 +95,9 @@ class ShuffledFrames:
         return concatenate(self.stream(n_frames, rng=rng))
 
     def stream(self, n_frames: int, *, rng: torch.Generator) -> Iterator[Clip]:
-        require_length(n_frames)
-        return self._stream(n_frames, rng)
-
-    def _stream(self, n_frames: int, rng: torch.Generator) -> Iterator[Clip]:
         T = self.clip.n_frames
-        for start in range(0, n_frames, T):
-            order = torch.randperm(T, generator=rng, device=rng.device).cpu()[: n_frames - start]
-            yield Clip(self.clip.video[:, order], self.clip.fps)
+        orders = (torch.randperm(T, generator=rng, device=rng.device).cpu()[: len(b)] for b in blocks(n_frames, T))
+        return (Clip(self.clip.video[:, order], self.clip.fps) for order in orders)
 
 
 @dataclass(frozen=True)
@@ -146,7 +137,5 @@ def repeat_last(clip: Clip, n_frames: int) -> Clip:
 
 
 def _replay(clip: Clip, n_frames: int) -> Iterator[Clip]:
-    require_length(n_frames)
     T = clip.n_frames
-    order = [torch.arange(start, min(start + CHUNK, n_frames)) % T for start in range(0, n_frames, CHUNK)]
-    return (Clip(clip.video[:, indices], clip.fps) for indices in order)
+    return (Clip(clip.video[:, torch.tensor(block) % T], clip.fps) for block in blocks(n_frames))

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from baselines.common import (
     order_cap,
-    require_length,
+    predict_linear,
     require_rank,
     require_share,
     require_size,
     require_training_frames,
+    stream_linear,
 )
 from dyntex.clip import Clip, concatenate
 from dyntex.linear import LinearLaw, fit_law
@@ -96,32 +97,29 @@ class FFTLDS:
         """How many numbers the model consists of: A, B, C, the mean, and the index of each kept frequency."""
         return self.law.A.numel() + self.law.B.numel() + self.C.numel() + self.mean.numel() + int(self.keep.sum())
 
-    def synthesize(self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None) -> Clip:
+    def synthesize(
+        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
+    ) -> Clip:
         """All frames of :meth:`stream` as one clip."""
-        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor))
+        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor, loop=loop))
 
-    def stream(self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None) -> Iterator[Clip]:
-        """``n_frames`` new frames in chunks, in constant memory, clamped to [-1, 1].
-
-        Args:
-            n_frames: how many.
-            rng: the source of the noise.
-            anchor: start from the state of this clip's first frame; ``None`` draws it from the stationary law.
-        """
-        require_length(n_frames)
-        x0 = None if anchor is None else self._states(anchor)[0]
-        return (self._render(X) for X in self.law.stream(n_frames, rng=rng, x0=x0))
+    def stream(
+        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
+    ) -> Iterator[Clip]:
+        """New frames in chunks; the arguments are those of :func:`baselines.common.stream_linear`."""
+        return stream_linear(self, n_frames, rng=rng, anchor=anchor, loop=loop)
 
     def predict(self, clip: Clip, n_frames: int) -> Clip:
-        """The expected ``n_frames`` frames that follow ``clip``, from the state of its last frame."""
-        require_length(n_frames)
-        return self._render(self.law.forecast(self._states(clip)[-1], n_frames))
+        """The expected ``n_frames`` frames that follow ``clip``."""
+        return predict_linear(self, clip, n_frames)
 
-    def _states(self, clip: Clip) -> Tensor:
+    def states(self, clip: Clip) -> Tensor:
+        """``(T, n)`` float64: the frames' coordinates along the columns of C."""
         require_size(clip, *self.mean.shape)
         return _descriptors(_spectra(clip, self.mean), self.keep) @ self.C.double()  # (T, n)
 
-    def _render(self, X: Tensor) -> Clip:
+    def render(self, X: Tensor) -> Clip:
+        """States ``(T, n)`` as frames, clamped to [-1, 1]."""
         real, imaginary = (X.float() @ self.C.mT).chunk(2, dim=1)  # (T, F) each
         F = torch.zeros(len(X), *self.keep.shape, dtype=torch.complex64)
         F[:, self.keep] = torch.complex(real, imaginary)

@@ -16,12 +16,13 @@ from torch import Tensor
 
 from baselines.common import (
     order_cap,
-    require_length,
+    predict_linear,
     require_rank,
     require_share,
     require_size,
     require_training_frames,
     smallest_rank,
+    stream_linear,
 )
 from dyntex.clip import Clip, concatenate
 from dyntex.linear import LinearLaw, fit_law
@@ -108,28 +109,23 @@ class HOSVD:
         tensors = (self.law.A, self.law.B, self.core, self.U_C, self.U_H, self.U_W, self.mean)
         return sum(tensor.numel() for tensor in tensors)
 
-    def synthesize(self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None) -> Clip:
+    def synthesize(
+        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
+    ) -> Clip:
         """All frames of :meth:`stream` as one clip."""
-        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor))
+        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor, loop=loop))
 
-    def stream(self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None) -> Iterator[Clip]:
-        """``n_frames`` new frames in chunks, in constant memory, clamped to [-1, 1].
-
-        Args:
-            n_frames: how many.
-            rng: the source of the noise.
-            anchor: start from the state of this clip's first frame; ``None`` draws it from the stationary law.
-        """
-        require_length(n_frames)
-        x0 = None if anchor is None else self._states(anchor)[0]
-        return (self._render(X) for X in self.law.stream(n_frames, rng=rng, x0=x0))
+    def stream(
+        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
+    ) -> Iterator[Clip]:
+        """New frames in chunks; the arguments are those of :func:`baselines.common.stream_linear`."""
+        return stream_linear(self, n_frames, rng=rng, anchor=anchor, loop=loop)
 
     def predict(self, clip: Clip, n_frames: int) -> Clip:
-        """The expected ``n_frames`` frames that follow ``clip``, from the state of its last frame."""
-        require_length(n_frames)
-        return self._render(self.law.forecast(self._states(clip)[-1], n_frames))
+        """The expected ``n_frames`` frames that follow ``clip``."""
+        return predict_linear(self, clip, n_frames)
 
-    def _states(self, clip: Clip) -> Tensor:
+    def states(self, clip: Clip) -> Tensor:
         """``(T, r_T)``: the states whose pictures are nearest to the frames."""
         require_size(clip, *self.mean.shape)
         D = _centred(clip, self.mean)
@@ -139,7 +135,8 @@ class HOSVD:
         states: Tensor = compressed @ torch.linalg.pinv(self.core.double().flatten(1))
         return states
 
-    def _render(self, X: Tensor) -> Clip:
+    def render(self, X: Tensor) -> Clip:
+        """States ``(T, n)`` as frames, clamped to [-1, 1]."""
         compressed = torch.einsum("ta,abij->tbij", X.float(), self.core)
         frames = torch.einsum("tbij,cb,hi,wj->tchw", compressed, self.U_C, self.U_H, self.U_W) + self.mean
         return Clip(frames.transpose(0, 1).clamp(-1.0, 1.0).contiguous(), self.fps)

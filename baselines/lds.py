@@ -20,13 +20,16 @@ import torch
 from torch import Tensor
 
 from baselines.common import (
+    as_columns,
+    from_rows,
     order_cap,
-    require_length,
+    predict_linear,
     require_rank,
     require_share,
     require_size,
     require_training_frames,
     smallest_rank,
+    stream_linear,
 )
 from dyntex.clip import Clip, concatenate
 from dyntex.linear import LinearLaw, fit_law
@@ -80,7 +83,7 @@ class LDS:
         require_training_frames(clip, "lds")
         T = clip.n_frames
         mean = clip.video.mean(dim=1)
-        Y = _as_columns(clip, mean)
+        Y = as_columns(clip, mean)
         U, s, Vh = torch.linalg.svd(Y, full_matrices=False)
         if config.n is None:
             n = min(smallest_rank(s, require_share(config.variance, "variance")), order_cap(T))
@@ -95,38 +98,28 @@ class LDS:
         """How many numbers the model consists of: A, B, C and the mean."""
         return self.law.A.numel() + self.law.B.numel() + self.C.numel() + self.mean.numel()
 
-    def synthesize(self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None) -> Clip:
+    def synthesize(
+        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
+    ) -> Clip:
         """All frames of :meth:`stream` as one clip."""
-        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor))
+        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor, loop=loop))
 
-    def stream(self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None) -> Iterator[Clip]:
-        """``n_frames`` new frames in chunks, in constant memory, clamped to [-1, 1].
-
-        Args:
-            n_frames: how many.
-            rng: the source of the noise.
-            anchor: start from the state of this clip's first frame, x_0 = C' (y_0 - mean), which then is the first
-                frame as the model sees it. ``None`` draws the first state from the stationary law.
-        """
-        require_length(n_frames)
-        x0 = None if anchor is None else self._states(anchor)[0]
-        return (self._render(X) for X in self.law.stream(n_frames, rng=rng, x0=x0))
+    def stream(
+        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
+    ) -> Iterator[Clip]:
+        """New frames in chunks; the arguments are those of :func:`baselines.common.stream_linear`."""
+        return stream_linear(self, n_frames, rng=rng, anchor=anchor, loop=loop)
 
     def predict(self, clip: Clip, n_frames: int) -> Clip:
         """The expected ``n_frames`` frames that follow ``clip``: C A^k x + mean, from the state x of its last frame."""
-        require_length(n_frames)
-        return self._render(self.law.forecast(self._states(clip)[-1], n_frames))
+        return predict_linear(self, clip, n_frames)
 
-    def _states(self, clip: Clip) -> Tensor:
+    def states(self, clip: Clip) -> Tensor:
+        """``(T, n)`` float64: the frames' coordinates along the columns of C."""
         require_size(clip, *self.mean.shape)
-        return _as_columns(clip, self.mean).mT @ self.C.double()  # (T, n)
+        return as_columns(clip, self.mean).mT @ self.C.double()  # (T, n)
 
-    def _render(self, X: Tensor) -> Clip:
+    def render(self, X: Tensor) -> Clip:
+        """States ``(T, n)`` as frames, clamped to [-1, 1]."""
         frames = X.float() @ self.C.mT + self.mean.flatten()  # (T, C*H*W)
-        video = frames.view(len(X), *self.mean.shape).transpose(0, 1)  # (C, T, H, W)
-        return Clip(video.clamp(-1.0, 1.0).contiguous(), self.fps)
-
-
-def _as_columns(clip: Clip, mean: Tensor) -> Tensor:
-    """``(C*H*W, T)`` float64: each frame, less the mean, as a column."""
-    return (clip.video - mean[:, None]).transpose(0, 1).flatten(1).mT.double()
+        return from_rows(frames, self.mean, self.fps)
