@@ -21,7 +21,9 @@ class Clip:
     Attributes:
         video: ``(C, T, H, W)`` float32 on the CPU, in [-1, 1]. One affine map for the whole clip: 0 is mid-grey
             in every frame. (The field's public code stretches each frame to its own extremes, which destroys
-            brightness dynamics.)
+            brightness dynamics.) C is 1 (grey), 3 (RGB) or 4: RGB premultiplied by alpha, then alpha, which is -1 where
+            nothing is to be seen. Premultiplied, because only so do averages of pixels (resizing, blurring, learning)
+            have the colour that is seen (Porter and Duff, "Compositing digital images", 1984).
         fps: frames per second, exact: 30000/1001 stays 30000/1001.
 
     Raises:
@@ -77,10 +79,17 @@ class Clip:
     @classmethod
     def from_uint8(cls, frames: np.ndarray, fps: Fraction) -> Self:
         """From ``(T, H, W, C)`` uint8: 0 becomes -1 and 255 becomes 1."""
-        if frames.ndim != 4 or frames.dtype != np.uint8:
+        if frames.dtype != np.uint8:
             raise InputError(f"frames are a (T,H,W,C) uint8 array; this is {frames.shape} {frames.dtype}")
+        return cls.from_levels(frames, fps)
+
+    @classmethod
+    def from_levels(cls, frames: np.ndarray, fps: Fraction) -> Self:
+        """From ``(T, H, W, C)`` uint8 or uint16: 0 becomes -1 and the type's largest level, 255 or 65535, becomes 1."""
+        if frames.ndim != 4 or frames.dtype not in (np.uint8, np.uint16):
+            raise InputError(f"frames are a (T,H,W,C) uint8 or uint16 array; this is {frames.shape} {frames.dtype}")
         video = torch.from_numpy(np.ascontiguousarray(frames.transpose(3, 0, 1, 2))).to(torch.float32)
-        return cls(video.div_(127.5).sub_(1.0).clamp_(-1.0, 1.0), fps)
+        return cls(video.div_(np.iinfo(frames.dtype).max / 2).sub_(1.0).clamp_(-1.0, 1.0), fps)
 
     def to_uint8(self) -> np.ndarray:
         """``(T, H, W, C)`` uint8, the exact inverse of :meth:`from_uint8`."""

@@ -11,10 +11,11 @@ from typing import IO
 import numpy as np
 
 from dyntex.errors import InputError
-from dyntex.media.footage import DEFAULT_FPS, Footage, Image, Notice, check_pixels, once, opaque, window
+from dyntex.media.footage import DEFAULT_FPS, Footage, Image, Notice, check_pixels, window
+from dyntex.media.pixels import premultiplied
 
 Shape = tuple[int, int, int, int]  # (T, H, W, C)
-WANTED = "save frames as a (T,H,W,3) or (T,H,W) uint8 array"
+WANTED = "save frames as a (T,H,W,3), (T,H,W,4) or (T,H,W) uint8 array"
 
 
 @contextmanager
@@ -70,13 +71,16 @@ def _header(path: Path, file: IO[bytes]) -> Shape:
 
 
 def footage(path: Path, *, start: int, n_frames: int | None, notice: Notice) -> Footage:
-    """Frames of a NumPy file, at 25 frames per second (it carries no rate); four channels are RGB and alpha."""
+    """Frames of a NumPy file, at 25 frames per second (it carries no rate); four channels are RGB and straight alpha.
+
+    ``notice`` is not called: an array has nothing to say that its reader may not know.
+    """
     with opened(path):
         pass  # so that a file of another kind is refused now, not at its first frame
-    return Footage(DEFAULT_FPS, window(_frames(path, once(notice)), start, n_frames, name=path))
+    return Footage(DEFAULT_FPS, window(_frames(path), start, n_frames, name=path))
 
 
-def _frames(path: Path, notice: Notice) -> Iterator[Image]:
+def _frames(path: Path) -> Iterator[Image]:
     with opened(path) as ((n_frames, *size), file):
         n_bytes = int(np.prod(size))
         for i in range(n_frames):
@@ -84,4 +88,4 @@ def _frames(path: Path, notice: Notice) -> Iterator[Image]:
             if len(data) < n_bytes:
                 raise InputError(f"{path} is cut short: it has {i} of the {n_frames} frames that it promises")
             frame = np.frombuffer(data, np.uint8).reshape(size)
-            yield opaque(frame, notice) if size[2] == 4 else np.repeat(frame, 3 // size[2], axis=2)
+            yield premultiplied(frame) if size[2] == 4 else np.repeat(frame, 3 // size[2], axis=2)

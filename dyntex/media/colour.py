@@ -7,7 +7,8 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from dyntex.errors import InputError
-from dyntex.media.footage import Image, Notice, opaque
+from dyntex.media.footage import Image, Notice
+from dyntex.media.pixels import premultiplied
 
 # Measured: without the full-chroma and accurate-rounding flags, swscale is off by a level or two of 255.
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
@@ -22,6 +23,7 @@ MATRICES = {
     9: ("bt2020nc", Colorspace.BT2020),
     10: ("bt2020c", Colorspace.BT2020),
 }
+PACKED = {8: ("rgb24", "rgba"), 16: ("rgb48le", "rgba64le")}  # by bits; without and with alpha
 UNTAGGED = (0, 2, 3)  # 0 says RGB: on a YUV frame it is a tag left over
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 HD_HEIGHT, HD_WIDTH = 720, 1280
@@ -29,6 +31,11 @@ HD_HEIGHT, HD_WIDTH = 720, 1280
 
 def has_alpha(pixels: av.VideoFormat) -> bool:
     return any(component.is_alpha for component in pixels.components)
+
+
+def is_deep(pixels: av.VideoFormat) -> bool:
+    """Whether a colour has more than 8 bits."""
+    return any(component.bits > 8 for component in pixels.components)
 
 
 def matrix(frame: av.VideoFrame) -> tuple[str, Colorspace]:
@@ -63,21 +70,25 @@ def is_tagged(frame: av.VideoFrame) -> bool:
 
 
 def to_rgb(frame: av.VideoFrame, notice: Notice) -> Image:
-    """A decoded frame of any pixel format to ``(H, W, 3)`` uint8 RGB, turned upright, alpha composited on black."""
+    """A decoded frame of any pixel format to RGB, turned upright, in 16 bits where it has more than 8.
+
+    Where the format has alpha there are four channels, the colours premultiplied. A file's alpha is taken for straight,
+    as all formats that are written here have it; FFmpeg knows of no other in what it reads.
+    """
     if frame.color_trc in HDR_TRANSFERS:
         notice(f"the video is HDR ({HDR_TRANSFERS[frame.color_trc]}); read as it is, without tone mapping")
     if frame.interlaced_frame:
         notice("the video is interlaced, and is read without deinterlacing")
-    alpha = has_alpha(frame.format)
+    alpha, deep = has_alpha(frame.format), is_deep(frame.format)
     rgb = frame.reformat(
-        format="rgba" if alpha else "rgb24",
+        format=PACKED[16 if deep else 8][alpha],
         src_colorspace=matrix(frame)[1],
         src_color_range=ColorRange.JPEG if is_full_range(frame) else ColorRange.MPEG,
         dst_color_range=ColorRange.JPEG,
         interpolation=EXACT,
         threads=1,  # measured at 1280x720: a second thread makes it slower
     ).to_ndarray()
-    return upright(opaque(rgb, notice) if alpha else rgb, frame.rotation)
+    return upright(premultiplied(rgb) if alpha else rgb, frame.rotation)
 
 
 def upright(image: Image, rotation: int) -> Image:

@@ -1,9 +1,9 @@
-"""RGB frames to the bytes of a file, one frame at a time."""
+"""Frames to the bytes of a file, one frame at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +12,9 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
+from dyntex.media.colour import PACKED
 from dyntex.media.footage import Image
+from dyntex.media.pixels import bled
 
 # H.264's constant rate factor is the scale in which every lossy format's quality is given. Its 0 is x264's lossless
 # mode, a profile that browsers and most players do not decode.
@@ -30,6 +32,7 @@ class Recipe:
         container, codec, pixels: FFmpeg's names of the muxer, the encoder and the pixel format.
         options: the encoder's; ``crf_worst`` is the encoder's worst constant rate factor, 0 if it has none.
         muxing: the muxer's options.
+        bits: of each channel that is handed to the encoder.
         even: whether both sides must be even.
         siting: where the format's decoders take chroma samples to lie; half a pixel beside it, colours bleed.
     """
@@ -40,6 +43,7 @@ class Recipe:
     options: Mapping[str, str] = field(default_factory=dict)
     crf_worst: int = 0
     muxing: Mapping[str, str] = field(default_factory=dict)
+    bits: int = 8
     even: bool = False
     siting: str = "auto"
 
@@ -65,11 +69,19 @@ RECIPES = {
         "yuv422p10le",
         {"profile": "3"},
         muxing={"movflags": "use_metadata_tags"},
+        bits=16,  # which the conversion to 10 bits of Y, Cb and Cr rounds
         even=True,  # it takes an odd width and spoils the last column
     ),
-    ".mkv": Recipe("matroska", "ffv1", "bgr0", {"level": "3"}),
-    ".apng": Recipe("apng", "apng", "rgb24", muxing={"plays": "0"}),
+    ".mkv": Recipe("matroska", "ffv1", "gbrp10le", {"level": "3"}, bits=10),
+    ".apng": Recipe("apng", "apng", "rgb24"),
 }
+WITH_ALPHA = {
+    ".webm": replace(RECIPES[".webm"], pixels="yuva420p"),
+    ".mov": replace(RECIPES[".mov"], pixels="yuva444p10le", options={"profile": "4"}),  # ProRes 4444
+    ".mkv": replace(RECIPES[".mkv"], pixels="gbrap10le"),
+    ".apng": replace(RECIPES[".apng"], pixels="rgba"),
+}
+LOOP = {".apng": ("plays", "0", "1"), ".gif": ("loop", "0", "-1")}  # the muxer's option: for ever, once
 
 
 def padded(frame: Image) -> Image:
@@ -78,27 +90,39 @@ def padded(frame: Image) -> Image:
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
+def recipe_for(ending: str, *, alpha: bool, loop: bool) -> Recipe:
+    """How a file of that ending is made."""
+    recipe = (WITH_ALPHA if alpha else RECIPES)[ending]
+    if ending not in LOOP:
+        return recipe
+    option, forever, once = LOOP[ending]
+    return replace(recipe, muxing={**recipe.muxing, option: forever if loop else once})
+
+
 def encode(
     path: Path, frames: Iterator[Image], recipe: Recipe, *, fps: Fraction, quality: int, metadata: Mapping[str, str]
 ) -> None:
-    """Write ``(H, W, 3)`` RGB frames of one size by a recipe."""
+    """Write frames of one size, RGB or RGB with straight alpha and of the recipe's bits, by the recipe."""
     options = dict(recipe.options)
     if recipe.crf_worst:
         options["crf"] = str(round(quality * recipe.crf_worst / WORST_QUALITY))
     with av.open(str(path), "w", format=recipe.container, options=dict(recipe.muxing)) as container:
         container.metadata.update(metadata)
         stream: VideoStream | None = None
-        for i, rgb in enumerate(frames):
-            image = padded(rgb) if recipe.even else rgb
+        for i, whole in enumerate(frames):
+            image = padded(whole) if recipe.even else whole
+            if recipe.is_yuv and image.shape[2] == 4:
+                image = bled(image)
             if stream is None:
                 height, width = image.shape[:2]
-                graph = colour_graph(height, width, recipe)
+                packed = PACKED[image.dtype.itemsize * 8][image.shape[2] == 4]
+                graph = colour_graph(height, width, recipe, packed=packed)
                 stream = container.add_stream(recipe.codec, rate=fps, options=options)
                 stream.height, stream.width, stream.pix_fmt = height, width, recipe.pixels
                 stream.codec_context.time_base = 1 / fps
                 if recipe.is_yuv:
                     tag(stream)
-            graph.push(av.VideoFrame.from_ndarray(image, format="rgb24"))
+            graph.push(av.VideoFrame.from_ndarray(image, format=packed))
             for frame in pulled(graph):
                 frame.pts, frame.time_base = i, 1 / fps
                 if recipe.is_yuv:  # ProRes takes these from the frame, not from the stream
@@ -115,13 +139,13 @@ def tag(stream: VideoStream) -> None:
     context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
 
 
-def colour_graph(height: int, width: int, recipe: Recipe) -> av.filter.Graph:
-    """RGB to the recipe's pixel format, for YUV by the matrix and range of :func:`tag`.
+def colour_graph(height: int, width: int, recipe: Recipe, *, packed: str) -> av.filter.Graph:
+    """RGB frames of a ``packed`` format to the recipe's pixel format, for YUV by the matrix and range of :func:`tag`.
 
     A filter graph, because PyAV's ``reformat`` has no word for chroma siting and centres it.
     """
     graph = av.filter.Graph()
-    source = graph.add_buffer(width=width, height=height, format="rgb24", time_base=CENTISECOND)
+    source = graph.add_buffer(width=width, height=height, format=packed, time_base=CENTISECOND)
     yuv = f":in_range=pc:out_range=tv:out_color_matrix=bt709:out_chroma_loc={recipe.siting}" if recipe.is_yuv else ""
     graph.link_nodes(
         source,
@@ -138,23 +162,25 @@ def gif_times(n_frames: int, fps: Fraction) -> list[int]:
     return [round(i * interval) for i in range(n_frames + 1)]
 
 
-def encode_gif(path: Path, frames: Iterator[Image], *, fps: Fraction, n_frames: int) -> None:
-    """A looping GIF with a palette of its own for each frame.
+def encode_gif(path: Path, frames: Iterator[Image], *, fps: Fraction, n_frames: int, loop: bool) -> None:
+    """A GIF with a palette of its own for each frame; what is less than half opaque is clear, all else solid.
 
     The dither is ordered: error diffusion makes noise that boils from frame to frame where the picture stands still.
     """
     times = gif_times(n_frames, fps)
-    muxing = {"loop": "0", "final_delay": str(times[-1] - times[-2])}
+    option, forever, once = LOOP[".gif"]
+    muxing = {option: forever if loop else once, "final_delay": str(times[-1] - times[-2])}
     with av.open(str(path), "w", format="gif", options=muxing) as container:
         stream: VideoStream | None = None
         for time, image in zip(times, frames, strict=False):
             if stream is None:
                 height, width = image.shape[:2]
-                graph = palette_graph(height, width)
+                packed = PACKED[8][image.shape[2] == 4]
+                graph = palette_graph(height, width, packed=packed)
                 stream = container.add_stream("gif", rate=100)
                 stream.height, stream.width, stream.pix_fmt = height, width, "pal8"
                 stream.codec_context.time_base = CENTISECOND
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame = av.VideoFrame.from_ndarray(image, format=packed)
             frame.pts, frame.time_base = time, CENTISECOND
             graph.push(frame)
             for indexed in pulled(graph):
@@ -166,10 +192,10 @@ def encode_gif(path: Path, frames: Iterator[Image], *, fps: Fraction, n_frames: 
             container.mux(stream.encode())
 
 
-def palette_graph(height: int, width: int) -> av.filter.Graph:
+def palette_graph(height: int, width: int, *, packed: str) -> av.filter.Graph:
     """FFmpeg's filters that give each frame its best 255 colours (the 256th is GIF's transparency)."""
     graph = av.filter.Graph()
-    source = graph.add_buffer(width=width, height=height, format="rgb24", time_base=CENTISECOND)
+    source = graph.add_buffer(width=width, height=height, format=packed, time_base=CENTISECOND)
     split = graph.add("split")
     palette = graph.add("palettegen", "stats_mode=single")
     use = graph.add("paletteuse", "new=1:dither=bayer:bayer_scale=4")

@@ -1,4 +1,4 @@
-"""What every kind of source is turned into before it becomes a clip: a rate and a lazy stream of RGB frames."""
+"""What every kind of source is turned into before it becomes a clip: a rate and a lazy stream of frames."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from dyntex.errors import InputError
 
-Image = npt.NDArray[np.uint8]  # (H, W, 3), RGB
+# (H, W, C): 3 is RGB, 4 RGB and alpha. uint8, or uint16 where 8 bits would lose something; the largest level is white.
+Image = npt.NDArray[np.unsignedinteger[Any]]
 Notice = Callable[[str], None]
 Item = TypeVar("Item")
 
@@ -32,8 +33,8 @@ class Footage:
 
     Attributes:
         fps: frames per second of ``frames``.
-        frames: lazy; each is ``(H, W, 3)`` uint8 RGB, already rotated. Nothing is decoded until it is iterated, and
-            nothing past the last frame taken (but for a decoder's own look-ahead).
+        frames: lazy; each is upright, RGB, or RGB premultiplied by alpha, and alpha. Nothing is decoded until it is
+            iterated, and nothing past the last frame taken (but for a decoder's own look-ahead).
         pixel_aspect: width of a pixel over its height, after rotation; not 1 for anamorphic video.
     """
 
@@ -75,20 +76,6 @@ def window(frames: Iterable[Item], start: int, n_frames: int | None, *, name: ob
         raise InputError(
             f"{name} has {counted} frames, so it cannot be read from frame {start}: choose a smaller start"
         )
-
-
-def over_black(rgba: npt.NDArray[np.uint8]) -> Image:
-    """``(H, W, 4)`` with straight alpha to ``(H, W, 3)`` on black."""
-    colour, alpha = rgba[..., :3].astype(np.uint16), rgba[..., 3:].astype(np.uint16)
-    return ((colour * alpha + 127) // 255).astype(np.uint8)
-
-
-def opaque(rgba: npt.NDArray[np.uint8], notice: Notice) -> Image:
-    """``(H, W, 4)`` on black; the notice is given only where something was transparent."""
-    if int(rgba[..., 3].min()) == 255:
-        return np.ascontiguousarray(rgba[..., :3])
-    notice("the source has transparency, which was composited on black")
-    return over_black(rgba)
 
 
 def once(notice: Notice) -> Notice:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-import numpy as np
-
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
 from dyntex.media import arrays, stills, video
 from dyntex.media.footage import Footage, Notice, ignore
+from dyntex.media.pixels import stacked
 from dyntex.media.resize import Size, fit, sides
 
 EXAMPLE = "example:"
@@ -65,7 +64,10 @@ def read_clip(
     n_frames: int | None = None,
     notice: Notice = ignore,
 ) -> Clip:
-    """Read a clip of three channels.
+    """Read a clip of three channels, or of four where something in it is transparent.
+
+    A fourth channel is alpha, by which the others are multiplied (:class:`Clip`): resized so, what is clear lends its
+    colour to nothing. Sources of 10 bits and more are read in 16.
 
     Frames are decoded by presentation time, turned upright, converted to RGB by the matrix and range that they are
     tagged with (untagged: BT.709 from 720 lines or 1280 columns on, BT.601 below), and resized one by one as they are
@@ -98,12 +100,15 @@ def read_clip(
     frames = []
     for frame in found.frames:
         frames.append(frame if target is None else fit(frame, target, pixel_aspect=found.pixel_aspect))
-        if frames[-1].shape != frames[0].shape:
+        if frames[-1].shape[:2] != frames[0].shape[:2]:
             (h, w), (h0, w0) = frames[-1].shape[:2], frames[0].shape[:2]
             raise InputError(
                 f"{source} changes size from {w0}x{h0} to {w}x{h} at frame {start + len(frames) - 1}: choose a size"
             )
-    return Clip.from_uint8(np.stack(frames), found.fps)
+    clip = Clip.from_levels(stacked(frames), found.fps)
+    if clip.channels == 4:
+        notice("the source has transparency, which is kept as a fourth channel")
+    return clip
 
 
 def open_footage(path: Path, kind: Kind, *, start: int, n_frames: int | None, notice: Notice) -> Footage:

@@ -40,7 +40,7 @@ def crop_box(
 
 
 def fit(frame: Image, target: tuple[int, int], *, pixel_aspect: Fraction = Fraction(1)) -> Image:
-    """``(H, W, 3)`` uint8 to ``(*target, 3)`` uint8.
+    """``(H, W, C)`` to ``(*target, C)`` of the same type; colours are premultiplied by alpha, where there is one.
 
     Shrinking averages areas (no aliasing, which would flicker); enlarging is bicubic. A side that shrinks and one that
     grows are done one after the other.

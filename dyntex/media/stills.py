@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import PIL.Image
 from PIL import ImageOps, ImageSequence
 
 from dyntex.errors import InputError
-from dyntex.media.footage import DEFAULT_FPS, Footage, Image, Notice, check_pixels, once, opaque, window
+from dyntex.media.footage import DEFAULT_FPS, Footage, Image, Notice, check_pixels, window
+from dyntex.media.pixels import premultiplied
 from dyntex.media.timing import Timing, measure, resample
 
 # Named, because Pillow also takes MPEG video for one of its images, and guesses at formats that have no signature.
@@ -22,6 +24,8 @@ FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "PPM", "JPEG2000
 TICKS = {"GIF": Fraction(1, 100), "PNG": Fraction(1, 120_000)}  # seconds; PNG's hold 1001/30000 and its like exactly
 MILLISECOND = Fraction(1, 1000)
 EXIF_ORIENTATION = 0x0112  # the tag; its values 5 to 8 lie on a side
+MIRRORED_COLUMNS, MIRRORED_ROWS = (2, 3, 6, 7), (3, 4, 7, 8)  # once those that lie on a side are transposed
+DEEP = re.compile(r"(RGB|RGBA|LA);16[BL]?")  # Pillow's names of the stored pixels that it cuts to 8 bits
 # Browsers show a GIF's frame that asks for 10 ms or less, and any other's that asks for none, for 100 ms.
 SHORTEST, BROWSER_DELAY = 10, 100
 FPS_KEY = "dyntex:fps"  # a text chunk in each PNG of a folder, which has no rate otherwise
@@ -74,42 +78,64 @@ def is_image(path: Path) -> bool:
         return False
 
 
-def to_rgb(image: PIL.Image.Image, notice: Notice) -> Image:
-    """The current frame as ``(H, W, 3)`` uint8, upright by its EXIF tag, alpha on black, 16 bits cut to 8.
+def to_rgb(image: PIL.Image.Image) -> Image:
+    """The current frame as RGB, upright by its EXIF tag, in 16 bits where it has so many.
+
+    Where it has transparency there are four channels, the colours premultiplied.
 
     Raises:
         InputError: floating-point pixels, whose white nobody knows.
     """
     path = Path(getattr(image, "filename", "the image"))
     try:
+        if (deep := _deep(image, path)) is not None:
+            return deep
         turned = ImageOps.exif_transpose(image)
         if turned.mode == "F":
             raise InputError(f"{path} has floating-point pixels, which have no agreed white: convert it to 8 bits")
         if turned.mode.startswith("I"):  # 16-bit grey; Pillow's own convert() would clip it at 255
-            grey = np.asarray(turned).astype(np.int64) >> 8
-            return np.repeat(grey.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+            grey = np.asarray(turned).clip(0, 65535).astype(np.uint16)
+            return np.repeat(grey[..., None], 3, axis=2)
         if turned.has_transparency_data:
-            return opaque(np.asarray(turned.convert("RGBA")), notice)
+            return premultiplied(np.asarray(turned.convert("RGBA")))
         return np.array(turned.convert("RGB"))
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise damaged(path, error) from error
 
 
+def _deep(image: PIL.Image.Image, path: Path) -> Image | None:
+    """A still of 16 bits and several channels, of which Pillow keeps the upper 8; None for any other."""
+    tiles = getattr(image, "tile", None) or [(None, None, None, "")]
+    stored = tiles[0][3]
+    kind = stored[0] if isinstance(stored, tuple) else stored
+    if getattr(image, "n_frames", 1) > 1 or not DEEP.fullmatch(str(kind)) or "transparency" in image.info:
+        return None  # a colour key among 16 bits is Pillow's to understand
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
+        return None
+    orientation = image.getexif().get(EXIF_ORIENTATION, 1)
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    rows = slice(None, None, -1 if orientation in MIRRORED_ROWS else 1)
+    columns = slice(None, None, -1 if orientation in MIRRORED_COLUMNS else 1)
+    upright = pixels[rows, columns, [2, 1, 0, 3][: pixels.shape[2]]]
+    return premultiplied(upright) if upright.shape[2] == 4 else upright
+
+
 def footage(path: Path, *, start: int, n_frames: int | None, notice: Notice) -> Footage:
     """Frames of one image (T = 1, 25 frames per second), or of an animated one at its own rate."""
-    notice = once(notice)
     times = frame_times(path)
     timing = timing_of(path, times)
     if not timing.uniform:
         notice(f"the frame rate varies; frames were resampled to a constant {float(timing.fps):.4g} per second")
-    return Footage(timing.fps, window(_animation(path, times, timing, notice), start, n_frames, name=path))
+    return Footage(timing.fps, window(_animation(path, times, timing), start, n_frames, name=path))
 
 
-def _animation(path: Path, times: list[int], timing: Timing, notice: Notice) -> Iterator[Image]:
+def _animation(path: Path, times: list[int], timing: Timing) -> Iterator[Image]:
     with opened(path) as image:
         # An animated PNG may carry a still for old readers, which is no frame of the animation.
         frames = (
-            to_rgb(frame, notice)
+            to_rgb(frame)
             for i, frame in enumerate(ImageSequence.Iterator(image))
             if i >= int(getattr(image, "default_image", False))
         )
@@ -180,19 +206,21 @@ def folder_fps(first: Path) -> Fraction:
 
 
 def folder_footage(folder: Path, *, start: int, n_frames: int | None, notice: Notice) -> Footage:
-    """The images of a folder as frames, in natural order (their first frames, where they are animated)."""
-    notice = once(notice)
+    """The images of a folder as frames, in natural order (their first frames, where they are animated).
+
+    ``notice`` is not called: nothing is done to them.
+    """
     paths = frames_of(folder)
     wanted = window(paths, start, n_frames, name=folder)
-    return Footage(folder_fps(paths[0]), _folder(wanted, paths[0], notice))
+    return Footage(folder_fps(paths[0]), _folder(wanted, paths[0]))
 
 
-def _folder(paths: Iterator[Path], first: Path, notice: Notice) -> Iterator[Image]:
+def _folder(paths: Iterator[Path], first: Path) -> Iterator[Image]:
     with _frame(first) as image:
         size = upright_size(image)
     for path in paths:
         with _frame(path) as image:
-            frame = to_rgb(image, notice)
+            frame = to_rgb(image)
         if frame.shape[1::-1] != size:
             raise InputError(
                 f"{path} is {frame.shape[1]}x{frame.shape[0]} pixels and {first.name} is {size[0]}x{size[1]}: "

@@ -15,21 +15,25 @@ import PIL.Image
 
 from dyntex.media.footage import Image
 
-ANIMATED = 0x02  # in VP8X's flags
+ANIMATED, ALPHA = 0x02, 0x10  # in VP8X's flags
 REPLACE = 0x02  # in ANMF's flags: the frame is not blended with the one before
-FOREVER = 0  # loops
+FOREVER, ONCE = 0, 1  # loops
 
 
-def encode_webp(path: Path, frames: Iterator[Image], *, fps: Fraction) -> None:
-    """Write ``(H, W, 3)`` frames; their times are rounded to milliseconds, so that the mean rate is right."""
+def encode_webp(path: Path, frames: Iterator[Image], *, fps: Fraction, loop: bool) -> None:
+    """Write 8-bit frames, RGB or RGB with straight alpha.
+
+    Their times are rounded to milliseconds, so that the mean rate is right.
+    """
     with path.open("wb") as file:
         for i, frame in enumerate(frames):
             height, width = frame.shape[:2]
             if i == 0:
+                flags = ANIMATED | (ALPHA if frame.shape[2] == 4 else 0)
                 file.write(b"RIFF" + _number(0, 4) + b"WEBP")
                 canvas = _number(width - 1, 3) + _number(height - 1, 3)
-                file.write(_chunk(b"VP8X", _number(ANIMATED, 4) + canvas))
-                file.write(_chunk(b"ANIM", _number(0, 4) + _number(FOREVER, 2)))
+                file.write(_chunk(b"VP8X", _number(flags, 4) + canvas))
+                file.write(_chunk(b"ANIM", _number(0, 4) + _number(FOREVER if loop else ONCE, 2)))
             duration = round((i + 1) * 1000 / fps) - round(i * 1000 / fps)
             place = _number(0, 6) + canvas + _number(duration, 3) + _number(REPLACE, 1)
             file.write(_chunk(b"ANMF", place + _still(frame)))

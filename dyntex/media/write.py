@@ -2,55 +2,31 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from fractions import Fraction
 from itertools import chain, pairwise
 from pathlib import Path
 
-import numpy as np
-import PIL.Image
-from PIL.PngImagePlugin import PngInfo
-
 from dyntex.clip import Clip
 from dyntex.errors import DyntexError, UsageError
-from dyntex.media.atomic import atomic, check_place
-from dyntex.media.encode import BEST_QUALITY, GIF_MOST, RECIPES, WORST_QUALITY, encode, encode_gif, gif_times
+from dyntex.media.atlas import describe
+from dyntex.media.atomic import atomic
+from dyntex.media.encode import BEST_QUALITY, GIF_MOST, WORST_QUALITY, encode, encode_gif, gif_times
 from dyntex.media.footage import Image, Notice, ignore
+from dyntex.media.formats import check_fits, check_writable, ending_of
+from dyntex.media.grid import Grid, draw_grid, json_of
+from dyntex.media.order import Order
+from dyntex.media.pixels import Colour, flattened, levels
+from dyntex.media.plain import NO_METADATA, save_png, write_folder, write_npy
 from dyntex.media.read import Kind, kind_of, open_footage
 from dyntex.media.stills import FPS_KEY
 from dyntex.media.webp import encode_webp
 
-FOLDER = ""  # the ending of a folder of PNGs
-ENDINGS = (*RECIPES, ".gif", ".webp", ".npy")
-FRAME = re.compile(r"\d{6,}\.png")
 # Seconds by which the clip's length may differ on re-opening: a tick of the format's clock at each end.
 LENGTH_SLACK, GIF_SLACK = Fraction(2, 1000), Fraction(2, 100)
 DEFAULT_QUALITY = 17
-NO_METADATA: Mapping[str, str] = {}
-
-
-def check_writable(path: str | Path, *, overwrite: bool = False) -> None:
-    """Everything that can be known to be wrong with an output before there is anything to write.
-
-    Raises:
-        UsageError: an ending that cannot be written, a missing or read-only parent folder, or something in the place.
-    """
-    target = Path(path)
-    ending = _ending(path)
-    if ending not in (*ENDINGS, FOLDER):
-        raise UsageError(
-            f"{path} cannot be written as {ending!r}: end it in {', '.join(ENDINGS)}, or in / for a folder of PNGs"
-        )
-    check_place(target, overwrite=overwrite)
-    if not target.exists():
-        return
-    if ending != FOLDER:
-        if target.is_dir():
-            raise UsageError(f"{path} is a folder, not a file: choose another name")
-    elif not target.is_dir() or not all(FRAME.fullmatch(file.name) for file in target.iterdir()):
-        # Replacing a folder deletes what is in it.
-        raise UsageError(f"{path} holds other things than numbered PNG frames: choose a new folder")
 
 
 def write_clip(
@@ -60,6 +36,9 @@ def write_clip(
     quality: int = DEFAULT_QUALITY,
     overwrite: bool = False,
     metadata: Mapping[str, str] = NO_METADATA,
+    background: Colour | None = None,
+    loop: bool = True,
+    grid: Grid | None = None,
     notice: Notice = ignore,
 ) -> None:
     """Write a clip; see :func:`write_stream`, of which this is the case of one chunk."""
@@ -70,6 +49,9 @@ def write_clip(
         quality=quality,
         overwrite=overwrite,
         metadata=metadata,
+        background=background,
+        loop=loop,
+        grid=grid,
         notice=notice,
     )
 
@@ -82,25 +64,30 @@ def write_stream(
     quality: int = DEFAULT_QUALITY,
     overwrite: bool = False,
     metadata: Mapping[str, str] = NO_METADATA,
+    background: Colour | None = None,
+    loop: bool = True,
+    grid: Grid | None = None,
     notice: Notice = ignore,
 ) -> None:
     """Write clips of one size and rate end to end, in the memory of two of them.
 
-    The file is written beside its place under a temporary name, re-opened, decoded and checked (frames, size, rate),
-    and only then renamed; on any failure nothing is left of it and what was in its place stays.
+    The file is written beside its place under a temporary name, re-opened, decoded and checked (frames, size, rate,
+    alpha), and only then renamed; on any failure nothing is left of it and what was in its place stays.
 
     ======== ================================== ================================================================
     ending   what is written                    what to know
     ======== ================================== ================================================================
     .mp4     H.264 4:2:0, BT.709, faststart     an odd side is made even: its last row or column is repeated
-    .webm    VP9 4:2:0, BT.709
-    .mov     ProRes 422 HQ, 10 bits, BT.709     sides are made even, as in .mp4; ``quality`` has no effect
-    .mkv     FFV1 in RGB                        lossless
-    .webp    animated                           lossless; milliseconds a frame; no metadata
-    .apng    animated                           lossless; no metadata
-    .gif     256 colours a frame                centiseconds a frame, at least 2; no metadata
-    .npy     (T,H,W,3) uint8                    lossless; no rate, no metadata
-    / (none) a folder, 000000.png and so on     lossless; rate and metadata in each file's text chunks
+    .webm    VP9 4:2:0, BT.709, alpha
+    .mov     ProRes 422 HQ, BT.709; with alpha  10 bits; sides are made even, as in .mp4; ``quality`` has no effect
+             4444
+    .mkv     FFV1 in RGB, alpha                 lossless, 10 bits
+    .webp    animated, alpha                    lossless; milliseconds a frame
+    .apng    animated, alpha                    lossless
+    .gif     256 colours a frame                centiseconds a frame, at least 2; a pixel is clear or solid
+    .png     a sprite sheet, alpha              lossless; held in memory; its JSON beside it has rate and metadata
+    .npy     (T,H,W,3 or 4) uint8               lossless; straight alpha; no rate, no metadata
+    / (none) a folder, 000000.png and so on     lossless, alpha; rate and metadata in each file's text chunks
     ======== ================================== ================================================================
 
     Args:
@@ -110,13 +97,16 @@ def write_stream(
         quality: H.264's constant rate factor, 1 (best) to 51; VP9's scale is mapped onto it.
         overwrite: replace what is there (a folder only if it holds nothing but numbered PNGs).
         metadata: words that go into the file, where its format has room for them.
+        background: what lies behind a clip with alpha, which then is written without; needed where the format has none.
+        loop: whether players are asked to repeat it, where the format can ask (GIF, WebP, PNG).
+        grid: rows and columns of a sprite sheet.
         notice: called with a sentence where the format cannot hold what the clip has (a GIF's frame rate).
 
     Raises:
-        UsageError: see :func:`check_writable`; a quality out of range.
+        UsageError: see :func:`check_writable` and :func:`check_fits`; a quality out of range.
         DyntexError: the disk is full, or what was written is not what should have been; whatever ``chunks`` raises.
     """
-    check_writable(path, overwrite=overwrite)
+    check_writable(path, overwrite=overwrite, grid=grid)
     if not BEST_QUALITY <= quality <= WORST_QUALITY:
         raise UsageError(f"a quality of {quality} does not exist: choose {BEST_QUALITY} (best) to {WORST_QUALITY}")
     if n_frames < 1:
@@ -125,23 +115,42 @@ def write_stream(
     first = next(iterator, None)
     if first is None:
         raise DyntexError(f"{path} was to have {n_frames} frames and none came: nothing was written")
-    ending = _ending(path)
+    size = first.height, first.width
+    check_fits(path, channels=first.channels, n_frames=n_frames, size=size, background=background, grid=grid)
+    ending = ending_of(path)
+    alpha = first.channels == 4 and background is None
     if ending == ".gif":
         _say_gif_rate(n_frames, first.fps, notice)
-    frames = _rgb(chain([first], iterator), like=first, n_frames=n_frames)
-    with atomic(Path(path)) as temporary:
-        _write(temporary, ending, frames, fps=first.fps, n_frames=n_frames, quality=quality, metadata=metadata)
-        _check(temporary, ending, first, n_frames=n_frames, path=path)
+        if alpha:
+            notice("a GIF's pixels are clear or solid, so alpha was cut at one half: .webp and .apng keep it")
+    order = Order(
+        ending=ending,
+        fps=first.fps,
+        n_frames=n_frames,
+        size=size,
+        alpha=alpha,
+        quality=quality,
+        loop=loop,
+        grid=grid,
+        metadata=metadata,
+    )
+    held = _held(chain([first], iterator), like=first, n_frames=n_frames)
+    frames = chain.from_iterable(levels(chunk, bits=order.bits) for chunk in flattened(held, background))
+    with ExitStack() as places:
+        if grid is not None:  # entered first, so that the JSON comes to its place after its image
+            about = json.dumps(describe(Path(path), order, grid=grid), indent=1)
+            places.enter_context(atomic(json_of(Path(path)))).write_text(about + "\n", encoding="utf-8")
+        temporary = places.enter_context(atomic(Path(path)))
+        _write(temporary, frames, order)
+        _check(temporary, order, path=path)
 
 
-def _ending(path: str | Path) -> str:
-    return FOLDER if str(path).endswith("/") else Path(path).suffix.lower()
-
-
-def _rgb(chunks: Iterable[Clip], *, like: Clip, n_frames: int) -> Iterator[Image]:
-    """Each frame as ``(H, W, 3)`` uint8; the chunks are held to what was said of them."""
-    if like.channels not in (1, 3):
-        raise DyntexError(f"a clip of {like.channels} channels cannot be written: give one of 1 (grey) or 3 (RGB)")
+def _held(chunks: Iterable[Clip], *, like: Clip, n_frames: int) -> Iterator[Clip]:
+    """The chunks, held to what was said of them."""
+    if like.channels not in (1, 3, 4):
+        raise DyntexError(
+            f"a clip of {like.channels} channels cannot be written: give one of 1 (grey), 3 (RGB) or 4 (RGB and alpha)"
+        )
     given = 0
     for chunk in chunks:
         if (chunk.channels, chunk.height, chunk.width, chunk.fps) != (like.channels, like.height, like.width, like.fps):
@@ -152,80 +161,51 @@ def _rgb(chunks: Iterable[Clip], *, like: Clip, n_frames: int) -> Iterator[Image
         given += chunk.n_frames
         if given > n_frames:
             break
-        for frame in chunk.to_uint8():
-            yield np.repeat(frame, 3 // like.channels, axis=2)
+        yield chunk
     if given != n_frames:
         raise DyntexError(f"{n_frames} frames were to be written and {given} came: nothing was written")
 
 
-def _write(
-    path: Path,
-    ending: str,
-    frames: Iterator[Image],
-    *,
-    fps: Fraction,
-    n_frames: int,
-    quality: int,
-    metadata: Mapping[str, str],
-) -> None:
-    match ending:
+def _write(path: Path, frames: Iterator[Image], order: Order) -> None:
+    if order.recipe is not None:
+        encode(path, frames, order.recipe, fps=order.fps, quality=order.quality, metadata=order.metadata)
+    elif order.grid is not None:
+        save_png(path, draw_grid(frames, grid=order.grid), metadata=order.metadata)
+    match order.ending:
         case ".gif":
-            encode_gif(path, frames, fps=fps, n_frames=n_frames)
+            encode_gif(path, frames, fps=order.fps, n_frames=order.n_frames, loop=order.loop)
         case ".webp":
-            encode_webp(path, frames, fps=fps)
+            encode_webp(path, frames, fps=order.fps, loop=order.loop)
         case ".npy":
-            _write_npy(path, frames, n_frames=n_frames)
+            write_npy(path, frames, n_frames=order.n_frames)
         case "":
-            _write_folder(path, frames, metadata={**metadata, FPS_KEY: str(fps)})
-        case _:
-            encode(path, frames, RECIPES[ending], fps=fps, quality=quality, metadata=metadata)
+            write_folder(path, frames, metadata={**order.metadata, FPS_KEY: str(order.fps)})
 
 
-def _write_npy(path: Path, frames: Iterator[Image], *, n_frames: int) -> None:
-    first = next(frames)
-    header = {"descr": "|u1", "fortran_order": False, "shape": (n_frames, *first.shape)}
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        for frame in chain([first], frames):
-            file.write(frame.tobytes())
-
-
-def _write_folder(path: Path, frames: Iterator[Image], *, metadata: Mapping[str, str]) -> None:
-    path.mkdir()
-    for i, frame in enumerate(frames):
-        save_png(path / f"{i:06}.png", frame, metadata=metadata)
-
-
-def save_png(path: Path, image: Image, *, metadata: Mapping[str, str] = NO_METADATA) -> None:
-    """An ``(H, W, 3)`` image with text chunks, not atomically."""
-    words = PngInfo()
-    for key, value in metadata.items():
-        words.add_itxt(key, value)
-    PIL.Image.fromarray(image).save(path, format="PNG", pnginfo=words)
-
-
-def _check(written: Path, ending: str, clip: Clip, *, n_frames: int, path: str | Path) -> None:
-    """Decode what was written and compare its frames, size and rate with what should have been.
+def _check(written: Path, order: Order, *, path: str | Path) -> None:
+    """Decode what was written and compare its frames, size, rate and alpha with what should have been.
 
     Raises:
         DyntexError: they differ, or it cannot be decoded.
     """
-    even = ending in RECIPES and RECIPES[ending].even
-    want = (clip.height + clip.height % 2, clip.width + clip.width % 2) if even else (clip.height, clip.width)
+    n_frames, height, width = order.pictures
     try:
         kind = kind_of(written)
         found = open_footage(written, kind, start=0, n_frames=None, notice=ignore)
-        shapes = [frame.shape[:2] for frame in found.frames]
+        shapes = [frame.shape for frame in found.frames]
     except DyntexError as error:
         raise DyntexError(f"{path} was written but cannot be read back: nothing was kept; try again") from error
-    if len(shapes) != n_frames or set(shapes) != {want}:
+    if len(shapes) != n_frames or {shape[:2] for shape in shapes} != {(height, width)}:
         raise DyntexError(
-            f"{path} should have {n_frames} frames of {want[1]}x{want[0]} and came back with {len(shapes)} of "
+            f"{path} should have {n_frames} frames of {width}x{height} and came back with {len(shapes)} of "
             f"{sorted(set(shapes))}: nothing was kept; try another ending"
         )
+    # A GIF's frame that is nowhere clear has no alpha.
+    if order.alpha and order.ending != ".gif" and {shape[2] for shape in shapes} != {4}:
+        raise DyntexError(f"{path} came back without its transparency: nothing was kept; try another ending")
     if kind is Kind.ARRAY or n_frames == 1:
         return  # neither has a rate
-    asked, slack = (min(clip.fps, GIF_MOST), GIF_SLACK) if ending == ".gif" else (clip.fps, LENGTH_SLACK)
+    asked, slack = (min(order.fps, GIF_MOST), GIF_SLACK) if order.ending == ".gif" else (order.fps, LENGTH_SLACK)
     if abs(1 / found.fps - 1 / asked) * (n_frames - 1) > slack:
         raise DyntexError(
             f"{path} should play at {asked} frames per second and came back with {found.fps}: "

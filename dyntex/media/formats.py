@@ -1,0 +1,105 @@
+"""What a file of each ending can hold, and all that can be wrong with an output before it is written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dyntex.errors import UsageError
+from dyntex.media.atomic import check_place
+from dyntex.media.grid import Grid, check_grid, json_of
+from dyntex.media.pixels import Colour
+
+FOLDER = ""  # the ending of a folder of PNGs
+FRAME = re.compile(r"\d{6,}\.png")
+
+
+@dataclass(frozen=True)
+class Format:
+    """What files of one ending can hold.
+
+    Attributes:
+        codec: for people.
+        alpha: the bits of transparency; 0 for none.
+        bits: of each colour.
+        lossless: whether every colour of so many bits comes back as it was.
+        loop: whether the file itself says that it is to be repeated.
+    """
+
+    codec: str
+    alpha: int
+    bits: int
+    lossless: bool = False
+    loop: bool = False
+
+
+FORMATS = {
+    ".mp4": Format("H.264 4:2:0", alpha=0, bits=8),
+    ".webm": Format("VP9 4:2:0", alpha=8, bits=8),
+    ".mov": Format("ProRes 422 HQ, or 4444 with alpha", alpha=10, bits=10),
+    ".mkv": Format("FFV1 RGB", alpha=10, bits=10, lossless=True),
+    ".apng": Format("animated PNG", alpha=8, bits=8, lossless=True, loop=True),
+    ".webp": Format("animated WebP (VP8L)", alpha=8, bits=8, lossless=True, loop=True),
+    ".gif": Format("GIF, a palette for each frame", alpha=1, bits=8, loop=True),
+    ".png": Format("sprite sheet and its JSON", alpha=8, bits=8, lossless=True, loop=True),
+    ".npy": Format("NumPy (T,H,W,C) uint8", alpha=8, bits=8, lossless=True),
+    FOLDER: Format("folder of PNGs", alpha=8, bits=8, lossless=True),
+}
+CLEAR = ", ".join(ending for ending, kind in FORMATS.items() if kind.alpha > 1 and ending not in (FOLDER, ".png"))
+
+
+def ending_of(path: str | Path) -> str:
+    return FOLDER if str(path).endswith("/") else Path(path).suffix.lower()
+
+
+def check_writable(path: str | Path, *, overwrite: bool = False, grid: Grid | None = None) -> None:
+    """Everything that can be known to be wrong with an output before there is anything to write.
+
+    Raises:
+        UsageError: an ending that cannot be written, a missing or read-only parent folder, or something in the place;
+            a sprite sheet without a grid, or a grid without a sprite sheet.
+    """
+    target = Path(path)
+    ending = ending_of(path)
+    if ending not in FORMATS:
+        known = ", ".join(filter(None, FORMATS))
+        raise UsageError(f"{path} cannot be written as {ending!r}: end it in {known}, or in / for a folder of PNGs")
+    if ending == ".png" and grid is None:
+        raise UsageError(f"{path} is one image: give --grid ROWSxCOLUMNS for a sprite sheet, or end it in / for frames")
+    if ending != ".png" and grid is not None:
+        raise UsageError(f"{path} is no sprite sheet, which --grid makes: end it in .png")
+    check_place(target, overwrite=overwrite)
+    if ending == ".png":
+        check_place(json_of(target), overwrite=overwrite)
+    if not target.exists():
+        return
+    if ending != FOLDER:
+        if target.is_dir():
+            raise UsageError(f"{path} is a folder, not a file: choose another name")
+    elif not target.is_dir() or not all(FRAME.fullmatch(file.name) for file in target.iterdir()):
+        # Replacing a folder deletes what is in it.
+        raise UsageError(f"{path} holds other things than numbered PNG frames: choose a new folder")
+
+
+def check_fits(
+    path: str | Path,
+    *,
+    channels: int,
+    n_frames: int,
+    size: tuple[int, int],
+    background: Colour | None = None,
+    grid: Grid | None = None,
+) -> None:
+    """Whether a clip of that kind, of ``size`` (H, W), fits into an output.
+
+    Raises:
+        UsageError: it has alpha, the format none, and no background is given; the grid does not fit.
+    """
+    if channels == 4 and background is None and not FORMATS[ending_of(path)].alpha:
+        raise UsageError(
+            f"{path} cannot hold the transparency that the clip has: end it in {CLEAR} or / for a folder, "
+            "or state what lies behind it, as --background black"
+        )
+    if grid is not None:
+        check_grid(grid, n_frames, size=size)
