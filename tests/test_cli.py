@@ -98,8 +98,10 @@ def test_what_is_written_opens_with_the_right_frames_size_and_rate(made: Path) -
 def test_the_settings_travel_in_the_video(made: Path, source: Path) -> None:
     with av.open(str(made / "a.mp4")) as container:
         settings = json.loads(container.metadata["comment"])
-    expected = {"preset": "fast", "seed": 5, "iterations": 2, "source": str(source), "start": 0, "clip_frames": 16}
+    expected = {"preset": "fast", "seed": 5, "iterations": 2, "source": source.name, "start": 0, "clip_frames": 16}
     assert {key: settings[key] for key in expected} == expected
+    assert settings["command"].startswith(f"dyntex synthesize {source.name} -o a.mp4 ")
+    assert "/" not in json.dumps(settings)  # where it was made is nobody's business
 
 
 def test_progress_is_plain_lines_on_stderr_where_there_is_no_terminal(made: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +18,8 @@ def sample(
     steps: Annotated[
         int | None, typer.Option(help="Langevin revisions; 0 is the generator alone. By default as in training.")
     ] = None,
+    background: words.Background = None,
+    grid: words.Grid = None,
     seed: words.Seed = 0,
     device: words.Device = "auto",
     overwrite: words.Overwrite = False,
@@ -28,25 +29,25 @@ def sample(
     """Make a new video from a trained MODEL."""
     words.check_numbers(positive={"--frames": frames}, not_negative={"--steps": steps, "--seed": seed})
 
-    from dyntex import __version__
+    from dyntex.cli.output import Output
     from dyntex.cli.progress import Teller
     from dyntex.cli.synthesize import SYNTHESIS
     from dyntex.cli.work import Work
-    from dyntex.media import check_writable, write_stream
 
-    check_writable(out, overwrite=overwrite)
+    output = Output.of(out, background=background, grid=grid, overwrite=overwrite)
     chosen = words.choose_device(device)
     with Teller(quiet=quiet) as teller:
         began = time.monotonic()
         fitted = words.load_model(model, device=chosen)
         work = Work(str(model), fitted.config, seed, chosen, teller)
         work.seconds["read"] = round(time.monotonic() - began, 3)
-        n_frames = frames or fitted.shape[1]
+        n_frames = output.length(frames, otherwise=fitted.shape[1])
+        output.check(fitted.shape, n_frames=n_frames)
         teller.say(f"synthesizing {n_frames} frames")
-        settings = {"comment": json.dumps({"dyntex": __version__, **work.settings(), "steps": steps})}
+        settings = work.settings() | {"iterations": fitted.iterations, "steps": steps}
         with work.timed("write"):
             chunks = work.counted("synthesize", fitted.stream(n_frames, rng=work.rng(SYNTHESIS), n_steps=steps))
-            write_stream(out, chunks, n_frames=n_frames, overwrite=overwrite, metadata=settings)
+            output.write(chunks, n_frames=n_frames, settings=settings, teller=teller)
         work.seconds["write"] = round(work.seconds["write"] - work.seconds["synthesize"], 3)
         report = work.report(
             output=out,

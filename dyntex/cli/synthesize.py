@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +23,8 @@ def synthesize(
     out: words.Out = None,
     frames: Annotated[int | None, typer.Option(help="Length of the result; by default the learnt clip's.")] = None,
     size: words.Size = None,
+    background: words.Background = None,
+    grid: words.Grid = None,
     start: words.Start = 0,
     clip_frames: words.ClipFrames = None,
     method: Annotated[str, typer.Option(help="coop, or a baseline: lds, fft-lds, hosvd, kpcr.")] = "coop",
@@ -56,16 +57,16 @@ def synthesize(
             f"--method {method} has no training: leave out --resume, --save-model, --iterations, --budget, --run-dir"
         )
 
-    from dyntex import __version__
+    from dyntex.cli.output import Output
     from dyntex.cli.progress import Teller
     from dyntex.cli.work import Work, check_model_place, check_not_source, stem_of
     from dyntex.clip import concatenate
-    from dyntex.media import check_writable, sheet, side_by_side, write_clip, write_png, write_stream
+    from dyntex.media import sheet, side_by_side, write_clip, write_png
     from dyntex.media.atomic import check_place
 
     out = out or Path(f"{stem_of(source)}-synthesis.mp4")
     check_not_source(out, source)
-    check_writable(out, overwrite=overwrite)
+    output = Output.of(out, background=background, grid=grid, overwrite=overwrite)
     sheet_path, side = out.with_name(f"{out.stem}.sheet.png"), out.with_name(f"{out.stem}.side.mp4")
     for path in (sheet_path, side):
         check_place(path, overwrite=overwrite)
@@ -83,7 +84,8 @@ def synthesize(
                 overwrite=overwrite,
             )
         clip = work.read(size=wanted, start=start, n_frames=clip_frames)
-        n_frames = frames or clip.n_frames
+        n_frames = output.length(frames, otherwise=clip.n_frames)
+        output.check(tuple(clip.video.shape), n_frames=n_frames)
 
         chunks: Iterator[Clip]
         learnt: dict[str, Any]
@@ -102,10 +104,10 @@ def synthesize(
         teller.say(f"synthesizing {n_frames} frames")
         head: list[Clip] = []
         with work.timed("write"):
-            settings = work.settings() | learnt | {"source": source, "start": start, "clip_frames": clip.n_frames}
-            comment = json.dumps({"dyntex": __version__} | settings)
+            told = {"source": words.without_folders(source), "start": start, "clip_frames": clip.n_frames}
+            settings = work.settings() | {"iterations": learnt["iterations"], "preset": learnt["preset"]} | told
             timed = work.counted("synthesize", kept(chunks, head, clip.n_frames))
-            write_stream(out, timed, n_frames=n_frames, overwrite=overwrite, metadata={"comment": comment})
+            output.write(timed, n_frames=n_frames, settings=settings, teller=teller)
             made = concatenate(head)
             write_png(sheet_path, sheet(clip, made), overwrite=True)
             write_clip(side, side_by_side(clip, made), overwrite=True)

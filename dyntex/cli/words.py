@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -57,6 +58,13 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on from the run folde
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is in the output's place.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notices.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the path.")]
+Background = Annotated[
+    str | None,
+    typer.Option(help="What lies behind a transparent clip: a name or #rrggbb. Needed for .mp4.", metavar="COLOUR"),
+]
+Grid = Annotated[
+    str | None, typer.Option(help="Rows and columns of a sprite sheet, for an output in .png.", metavar="ROWSxCOLUMNS")
+]
 CheckpointEvery = Annotated[float, typer.Option(help="Seconds between checkpoints.")]
 
 
@@ -272,6 +280,17 @@ def peak_rss_mb() -> float:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux counts KiB, macOS bytes.
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def command_line() -> str:
+    """The command as it was typed, but for the folders in it: a video that is sent on says nothing of this machine."""
+    return shlex.join(["dyntex", *map(without_folders, sys.argv[1:])])
+
+
+def without_folders(word: str) -> str:
+    """``--out=/home/me/fire.mp4`` as ``--out=fire.mp4``; what is no path stays as it is."""
+    option, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
+    return option + equals + (Path(value).name if "/" in value else value)
 
 
 def print_json(data: dict[str, Any]) -> None:

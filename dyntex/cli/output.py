@@ -1,0 +1,78 @@
+"""What ``synthesize`` and ``sample`` write: the video, how it is to be written, and the words that it carries."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dyntex.cli import words
+from dyntex.cli.progress import Teller
+
+if TYPE_CHECKING:
+    from dyntex.clip import Clip
+    from dyntex.media import Colour, Grid
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output that is checked as soon as each thing about it is known.
+
+    Attributes:
+        place: the file or folder.
+        background, grid: as the command line has them.
+    """
+
+    place: Path
+    background: Colour | None
+    grid: Grid | None
+    overwrite: bool
+
+    @classmethod
+    def of(cls, place: Path, *, background: str | None, grid: str | None, overwrite: bool) -> Output:
+        """From the command's words, before anything is read."""
+        from dyntex.media import check_writable, parse_colour, parse_grid
+
+        cells = None if grid is None else parse_grid(grid)
+        colour = None if background is None else parse_colour(background)
+        check_writable(place, overwrite=overwrite, grid=cells)
+        return cls(place, colour, cells, overwrite)
+
+    def length(self, asked: int | None, *, otherwise: int) -> int:
+        """The frames asked for, else as many as fill the grid, else those of the clip."""
+        return asked or (math.prod(self.grid) if self.grid else otherwise)
+
+    def check(self, shape: tuple[int, ...], *, n_frames: int) -> None:
+        """Whether what will be made of a clip of that shape (C, T, H, W) fits, before anything is learnt from it."""
+        from dyntex.media import check_fits
+
+        channels, _, height, width = shape
+        size = height, width
+        check_fits(
+            self.place,
+            channels=channels,
+            n_frames=n_frames,
+            size=size,
+            background=self.background,
+            grid=self.grid,
+        )
+
+    def write(self, chunks: Iterator[Clip], *, n_frames: int, settings: Mapping[str, Any], teller: Teller) -> None:
+        """Write the video, and into it the settings that made it."""
+        from dyntex import __version__
+        from dyntex.media import write_stream
+
+        about = {"dyntex": __version__, "command": words.command_line(), **settings}
+        write_stream(
+            self.place,
+            chunks,
+            n_frames=n_frames,
+            overwrite=self.overwrite,
+            metadata={"comment": json.dumps(about)},
+            background=self.background,
+            grid=self.grid,
+            notice=teller.say,
+        )
