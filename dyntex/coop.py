@@ -360,7 +360,9 @@ def _update(optimiser: torch.optim.Optimizer, net: nn.Module, loss: Tensor, limi
     """One optimiser step; returns the norm of the gradient before it was clipped."""
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    norm = nn.utils.clip_grad_norm_(net.parameters(), limit or math.inf)
+    norm = torch.stack([p.grad.norm() for p in net.parameters() if p.grad is not None]).norm()
+    if limit:
+        nn.utils.clip_grads_with_norm_(net.parameters(), limit, norm)
     optimiser.step()
     return norm
 

@@ -129,7 +129,7 @@ def test_the_first_layers_are_torch_s_own_transposed_convolutions():
     z = randn(2, 3, 4, 1, 1).double()
     x: Tensor = z
     for layer, stride, extra in ((gen.layers[0], 1, 0), (gen.layers[1], 2, 1)):
-        x = F.conv_transpose3d(x, layer.weight.transpose(1, 2), None, stride=(stride, 1, 1))
+        x = F.conv_transpose3d(x, layer.weight.permute(4, 1, 0, 2, 3), None, stride=(stride, 1, 1))
         x = F.pad(x, (0, 0, 0, 0, 0, extra)) + layer.bias.view(1, -1, 1, 1, 1)
         x = F.relu(
             (x - x.mean((0, 2, 3, 4), keepdim=True)) / (x.var((0, 2, 3, 4), keepdim=True, correction=0) + 1e-3).sqrt()

@@ -59,7 +59,9 @@ def assert_same(ours: Tensor, theirs: Tensor, leaves: list[tuple[Tensor, Tensor]
 def test_full_frame_convolution_is_conv3d(stride: int, padding):
     layer = ready(FullFrameConv(3, 4, kernel=(5, 6, 7), stride=stride, padding=padding))
     x = randn(2, 3, 9, 6, 7).requires_grad_()
-    weight = layer.weight.detach().permute(1, 2, 0, 3, 4).contiguous().requires_grad_()
+    # The layer keeps its taps by residue: weight[i] is the convolution's tap order[i].
+    places = [layer.order.index(k) for k in range(5)]
+    weight = layer.weight.detach()[places].permute(1, 4, 0, 2, 3).contiguous().requires_grad_()
     bias, x2 = layer.bias.detach().clone().requires_grad_(), x.detach().clone().requires_grad_()
     before, after = margins((5, 1, 1), (stride, 1, 1), padding)[0]
     theirs = F.conv3d(F.pad(x2, (0, 0, 0, 0, before, after)), weight, bias, stride=(stride, 1, 1))
@@ -69,7 +71,7 @@ def test_full_frame_convolution_is_conv3d(stride: int, padding):
     (mine,) = torch.autograd.grad((layer(x) * probe).sum(), layer.weight)
     theirs = F.conv3d(F.pad(x2, (0, 0, 0, 0, before, after)), weight, bias, stride=(stride, 1, 1))
     (other,) = torch.autograd.grad((theirs * probe).sum(), weight)
-    torch.testing.assert_close(mine.permute(1, 2, 0, 3, 4), other, **EXACT)
+    torch.testing.assert_close(mine[places].permute(1, 4, 0, 2, 3), other, **EXACT)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
@@ -77,7 +79,7 @@ def test_full_frame_convolution_is_conv3d(stride: int, padding):
 def test_full_frame_transposed_convolution_is_conv_transpose3d(stride: int, padding, extra: int):
     layer = ready(FullFrameConvTranspose(3, 4, kernel=(5, 6, 7), stride=stride, padding=padding, extra=extra))
     x = randn(2, 3, 4, 1, 1).requires_grad_()
-    weight = layer.weight.detach().permute(0, 2, 1, 3, 4).contiguous().requires_grad_()
+    weight = layer.weight.detach().permute(4, 1, 0, 2, 3).contiguous().requires_grad_()
     bias, x2 = layer.bias.detach().clone().requires_grad_(), x.detach().clone().requires_grad_()
 
     def reference() -> Tensor:
@@ -91,7 +93,7 @@ def test_full_frame_transposed_convolution_is_conv_transpose3d(stride: int, padd
     probe = randn(*ours.shape, seed=5)
     (mine,) = torch.autograd.grad((layer(x) * probe).sum(), layer.weight)
     (other,) = torch.autograd.grad((reference() * probe).sum(), weight)
-    torch.testing.assert_close(mine.permute(0, 2, 1, 3, 4), other, **EXACT)
+    torch.testing.assert_close(mine.permute(4, 1, 0, 2, 3), other, **EXACT)
 
 
 @pytest.mark.parametrize("stride", [(1, 1, 1), (2, 1, 3)])
