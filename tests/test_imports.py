@@ -34,6 +34,8 @@ MAY["dyntex.guard"] = {"dyntex.coop", "dyntex.errors"}
 MAY["dyntex.coopnets"] = {
     *MAY["dyntex.coop"], "dyntex.coop", "dyntex.guard", "dyntex.clip", "dyntex.checkpoint", "dyntex.presets",
 }  # fmt: skip
+MAY["dyntex.seam"] = {"dyntex.clip", "dyntex.errors"}
+MAY["dyntex.stationarity"] = {"dyntex.clip", "dyntex.errors"}
 MAY["dyntex.memory"] = {"dyntex.errors"}
 MAY["dyntex.journal"] = {"dyntex.coop", "dyntex.errors"}
 MAY["dyntex.estimate"] = {*MAY["dyntex.coopnets"], "dyntex.coopnets", "dyntex.memory"}
