@@ -15,12 +15,13 @@ from torch import Tensor
 from dyntex.checkpoint import CONFIG, MODEL, load_json, load_tensors, make_folder, save_json, save_tensors
 from dyntex.clip import Clip, concatenate
 from dyntex.config import CoopConfig, from_json, to_json
-from dyntex.coop import AnyGenerator, StepInfo, Teaching, check_tensors, networks, revise
+from dyntex.coop import AnyGenerator, StepInfo, Teaching, check_tensors, networks
 from dyntex.descriptor import Descriptor
 from dyntex.errors import InputError, UsageError
 from dyntex.guard import guarded
 from dyntex.layers import OPEN, Axes
 from dyntex.presets import FAST
+from dyntex.streaming import stream
 
 SCHEMA_VERSION = 1
 
@@ -126,20 +127,13 @@ class CoopNets:
     def stream(
         self, n_frames: int, *, rng: torch.Generator, n_steps: int | None = None, periodic: Axes = OPEN
     ) -> Iterator[Clip]:
-        """What :meth:`synthesize` gives, in chunks."""
+        """What :meth:`synthesize` gives, in chunks, in constant memory; a loop in time comes in one piece."""
         if n_frames < 1:
             raise UsageError(f"{n_frames} frames were asked for; ask for at least 1")
-        return self._make(n_frames, rng, n_steps, periodic)
-
-    def _make(self, n_frames: int, rng: torch.Generator, n_steps: int | None, periodic: Axes) -> Iterator[Clip]:
-        # What is too short for the descriptor to score is the beginning of something longer.
-        made = max(n_frames, self.config.min_frames)
-        z = torch.randn((1, *self.gen.latent_shape(made)), generator=rng, device=rng.device)
-        cond = z.new_zeros(1, 0, made, *self.shape[2:])
-        with torch.no_grad():
-            y = self.gen(z, cond, periodic=periodic)[:, :, :made]
-        y = revise(self.des, y, cond, self.config, rng=rng, n_steps=n_steps, periodic=periodic)
-        yield Clip(y[0, :, :n_frames].clamp(-1.0, 1.0).cpu(), self.fps)
+        chunks = stream(
+            self.des, self.gen, self.config, n_frames, shape=self.shape, rng=rng, n_steps=n_steps, periodic=periodic
+        )
+        return (Clip(y[0].clamp(-1.0, 1.0).cpu(), self.fps) for y in chunks)
 
     def save(self, folder: Path) -> None:
         """Write ``model.safetensors`` and ``config.json``.

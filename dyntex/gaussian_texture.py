@@ -117,6 +117,12 @@ class GaussianTextureGenerator(nn.Module):
         """(D, T', 1, 1)."""
         return (self.config.regions**2 + math.prod(self.config.noise), n_frames + self.taps - 1, 1, 1)
 
+    def latents_heard(self, start: int, stop: int) -> tuple[int, int]:
+        """The latent times [first, past) that frames [start, stop) hear; given those from time i on, it makes the
+        frames from i on."""
+        around = len(self.blocks)  # frames on either side that the residual hears
+        return start - around, stop + around + self.taps - 1
+
     def forward(self, z: Tensor, cond: Tensor, *, periodic: Axes = OPEN) -> Tensor:
         """(B, D, T', 1, 1), (B, K, T, H, W) -> (B, C, T, H, W); a loop hears only the first T times of z."""
         n_frames = z.shape[2] - self.taps + 1

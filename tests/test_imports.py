@@ -31,8 +31,10 @@ MAY: dict[str, set[str]] = {
 NETWORKS = {"dyntex.descriptor", "dyntex.generator", "dyntex.gaussian_texture"}
 MAY["dyntex.coop"] = NETWORKS | {f"dyntex.{room}" for room in MODEL}
 MAY["dyntex.guard"] = {"dyntex.coop", "dyntex.errors"}
+MAY["dyntex.reach"] = {"dyntex.config", "dyntex.layers"}
+MAY["dyntex.streaming"] = {*MAY["dyntex.coop"], "dyntex.coop", "dyntex.reach"}
 MAY["dyntex.coopnets"] = {
-    *MAY["dyntex.coop"], "dyntex.coop", "dyntex.guard", "dyntex.clip", "dyntex.checkpoint", "dyntex.presets",
+    *MAY["dyntex.streaming"], "dyntex.streaming", "dyntex.guard", "dyntex.clip", "dyntex.checkpoint", "dyntex.presets",
 }  # fmt: skip
 MAY["dyntex.seam"] = {"dyntex.clip", "dyntex.errors"}
 MAY["dyntex.stationarity"] = {"dyntex.clip", "dyntex.errors"}

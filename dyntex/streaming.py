@@ -1,0 +1,126 @@
+"""Synthesis of any length in constant memory: one chunk after another, without a seam.
+
+The generator's latents are white in time, so they are drawn as they are needed and forgotten when nothing hears them
+any more: the frames are those that one long pass would give. The Langevin revision of a chunk sees, on its left, the
+frames that were already given away, held as they are, and on its right as many frames of the future as the
+descriptor's gradient hears, which are revised with it and then made anew as a part of the next chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from dyntex.config import CoopConfig, GeneratorConfig
+from dyntex.coop import AnyGenerator
+from dyntex.descriptor import Descriptor
+from dyntex.langevin import langevin
+from dyntex.layers import OPEN, Axes
+from dyntex.reach import fewest_frames, frames_per_latent, frames_scored, latents_heard
+
+CHUNK = 64
+"""Frames of a chunk, at least; what is not longer is made in one piece."""
+
+
+def stream(
+    des: Descriptor,
+    gen: AnyGenerator,
+    config: CoopConfig,
+    n_frames: int,
+    *,
+    shape: tuple[int, int, int, int],
+    rng: torch.Generator,
+    n_steps: int | None = None,
+    periodic: Axes = OPEN,
+) -> Iterator[Tensor]:
+    """y_rev in chunks (1, C, t, H, W), not clamped, ``n_frames`` in all.
+
+    Args:
+        des, gen, config: the fitted networks and their settings.
+        n_frames: how many.
+        shape: (C, T, H, W) of the clip that they were fitted to.
+        rng: on the networks' device; z and the Langevin noise.
+        n_steps: K; 0 is the generator alone, None as many as in training.
+        periodic: axes of (T, H, W) along which the end leads into the beginning. A loop is made in one piece, since
+            every frame of it is near the end.
+    """
+    steps = config.n_steps if n_steps is None else n_steps
+    learnt = config.window or shape[1]
+    # What is too short for the descriptor to score is the beginning of something longer.
+    least = max(config.min_frames, fewest_frames(config.descriptor, learnt))
+    span, stride = frames_scored(config.descriptor, learnt)
+    chunk = _up(CHUNK, stride)
+    frames = _Frames(gen, shape[2:], rng, periodic)
+
+    def revised(y: Tensor, held: Tensor) -> Tensor:
+        def energy(y: Tensor) -> Tensor:
+            whole = torch.cat((held, y), dim=2)
+            return des.energy(whole, whole[:, :0], periodic=periodic)
+
+        return langevin(
+            energy,
+            y,
+            n_steps=steps,
+            step=config.step,
+            rng=rng,
+            temperature=config.temperature,
+            scale=des.scale,
+            drift_limit=config.drift_limit,
+        )
+
+    if n_frames <= chunk or periodic[0]:
+        y = frames.alone(max(n_frames, least))
+        yield revised(y, y[:, :, :0])[:, :, :n_frames]
+        return
+
+    # The past begins where the descriptor's strides do.
+    past, future = (_up(span - 1, stride), span - 1) if steps else (0, 0)
+    held = torch.empty((1, shape[0], 0, *shape[2:]), device=rng.device)
+    for start in range(0, n_frames, chunk):
+        stop = min(start + chunk, n_frames)
+        y = revised(frames.between(start, max(stop + future, start - held.shape[2] + least)), held)
+        yield y[:, :, : stop - start]
+        known = torch.cat((held, y[:, :, :chunk]), dim=2)
+        held = known[:, :, max(0, known.shape[2] - past) :]
+
+
+class _Frames:
+    """y_gen = g(z), stretch by stretch, each not before the last."""
+
+    def __init__(self, gen: AnyGenerator, frame: tuple[int, int], rng: torch.Generator, periodic: Axes) -> None:
+        self.gen, self.frame, self.rng, self.periodic = gen, frame, rng, periodic
+        self.z = self._draw(0)
+        self.first = 0  # the time of the first latent in z
+
+    def alone(self, n_frames: int) -> Tensor:
+        """A video of that length and no more: its ends are the generator's own."""
+        z = self._draw(self.gen.latent_shape(n_frames)[1])
+        return self._make(z)[:, :, :n_frames]
+
+    def between(self, start: int, stop: int) -> Tensor:
+        """Frames [start, stop) of a video without an end."""
+        if isinstance(self.gen.config, GeneratorConfig):
+            first, past = latents_heard(self.gen.config, start, stop)
+            step = frames_per_latent(self.gen.config)
+        else:
+            (first, past), step = self.gen.latents_heard(start, stop), 1
+        first = max(first, 0)
+        missing = past - self.first - self.z.shape[2]
+        self.z = torch.cat((self.z[:, :, first - self.first :], self._draw(missing)), dim=2)
+        self.first = first
+        return self._make(self.z)[:, :, start - first * step : stop - first * step]
+
+    def _draw(self, n: int) -> Tensor:
+        channels, _, *grid = self.gen.latent_shape(1)
+        return torch.randn((1, channels, n, *grid), generator=self.rng, device=self.rng.device)
+
+    def _make(self, z: Tensor) -> Tensor:
+        with torch.no_grad():
+            y: Tensor = self.gen(z, z.new_zeros(1, 0, 1, *self.frame), periodic=self.periodic)
+        return y
+
+
+def _up(n: int, multiple: int) -> int:
+    return -(-n // multiple) * multiple
