@@ -1,8 +1,7 @@
 """CoopNets under the contract that the tasks ask of a baseline: anchored at observed frames, and predicting.
 
-A generator has no state to start from, so the latent that explains the observed frames is inferred. It is the mode of
-the posterior, argmin over z of |z|^2/2 + |y - g(z)|^2 / 2 sigma^2 on the observed frames (Xie et al. 2020, equation 9,
-at temperature 0), found by L-BFGS, whose line search needs no step size that would suit one generator and not another.
+A generator has no state to start from, so the latent that explains the observed frames is inferred; see
+``benchmarks.inference``.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from benchmarks.inference import infer
 from dyntex.clip import Clip
 from dyntex.coop import revise
 from dyntex.coopnets import CoopNets
@@ -21,9 +21,6 @@ ANCHOR_FRAMES = 4
 
 MARGIN = 8
 """Frames after the anchor whose latents are inferred with it and thrown away, because they too shape its pictures."""
-
-MAX_STEPS = 60
-"""Iterations of L-BFGS."""
 
 
 @dataclass(frozen=True)
@@ -70,22 +67,10 @@ class Conditioned:
         return Clip(y[0, :, clip.n_frames :].clamp(-1.0, 1.0).cpu(), self.model.fps)
 
     def _infer(self, seen: Clip, n_frames: int) -> Tensor:
-        """The most probable z of ``n_frames`` frames of which the first are ``seen``; what they do not say is 0."""
+        """The most probable z of ``n_frames`` frames of which the first are ``seen``."""
         device = next(self.model.gen.parameters()).device
-        y = seen.video[None].to(device)
-        z = torch.zeros((1, *self.model.gen.latent_shape(n_frames)), device=device, requires_grad=True)
-        optimiser = torch.optim.LBFGS([z], max_iter=MAX_STEPS, line_search_fn="strong_wolfe")
-        cond = self._nothing(n_frames)
-
-        def energy() -> Tensor:
-            error = (y - self.model.gen(z, cond)[:, :, : seen.n_frames]).square().sum()
-            u: Tensor = 0.5 * z.square().sum() + error / (2.0 * self.model.config.gen_std**2)
-            (z.grad,) = torch.autograd.grad(u, z)
-            return u.detach()
-
-        with torch.enable_grad():
-            optimiser.step(energy)  # type: ignore[no-untyped-call]
-        return z.detach()
+        gen_std = self.model.config.gen_std
+        return infer(self.model.gen, seen.video[None].to(device), n_frames=n_frames, gen_std=gen_std)
 
     @torch.no_grad()
     def _generate(self, z: Tensor, n_frames: int) -> Tensor:
