@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -360,9 +359,11 @@ def _update(optimiser: torch.optim.Optimizer, net: nn.Module, loss: Tensor, limi
     """One optimiser step; returns the norm of the gradient before it was clipped."""
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    norm = torch.stack([p.grad.norm() for p in net.parameters() if p.grad is not None]).norm()
+    norm: Tensor
     if limit:
-        nn.utils.clip_grads_with_norm_(net.parameters(), limit, norm)
+        norm = nn.utils.clip_grad_norm_(net.parameters(), limit)
+    else:  # clipping to infinity would multiply every gradient by one
+        norm = torch.stack([p.grad.norm() for p in net.parameters() if p.grad is not None]).norm()
     optimiser.step()
     return norm
 

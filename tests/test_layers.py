@@ -54,11 +54,12 @@ def assert_same(ours: Tensor, theirs: Tensor, leaves: list[tuple[Tensor, Tensor]
         torch.testing.assert_close(a.reshape(-1).sort().values, b.reshape(-1).sort().values, **EXACT)
 
 
-@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("stride", [1, 2, 3, 6])
 @pytest.mark.parametrize("padding", ["valid", "same", (2, 0, 0)])
-def test_full_frame_convolution_is_conv3d(stride: int, padding):
+@pytest.mark.parametrize("n_frames", [8, 9])
+def test_full_frame_convolution_is_conv3d(stride: int, padding, n_frames: int):
     layer = ready(FullFrameConv(3, 4, kernel=(5, 6, 7), stride=stride, padding=padding))
-    x = randn(2, 3, 9, 6, 7).requires_grad_()
+    x = randn(2, 3, n_frames, 6, 7).requires_grad_()
     # The layer keeps its taps by residue: weight[i] is the convolution's tap order[i].
     places = [layer.order.index(k) for k in range(5)]
     weight = layer.weight.detach()[places].permute(1, 4, 0, 2, 3).contiguous().requires_grad_()
@@ -96,19 +97,26 @@ def test_full_frame_transposed_convolution_is_conv_transpose3d(stride: int, padd
     torch.testing.assert_close(mine.permute(4, 1, 0, 2, 3), other, **EXACT)
 
 
-@pytest.mark.parametrize("stride", [(1, 1, 1), (2, 1, 3)])
-def test_convolution_is_conv3d_with_the_same_symmetric_padding(stride: tuple[int, int, int]):
-    layer = ready(Conv(3, 4, kernel=(3, 5, 3), stride=stride, padding=(1, 2, 0)))
-    x = randn(2, 3, 6, 7, 8).requires_grad_()
+@pytest.mark.parametrize("channels", [3, 9], ids=["few", "many"])
+@pytest.mark.parametrize("stride", [(1, 1, 1), (2, 1, 3), (4, 1, 1)])
+def test_convolution_is_conv3d_with_the_same_symmetric_padding(stride: tuple[int, int, int], channels: int):
+    """Few input channels and many are computed in two ways."""
+    layer = ready(Conv(channels, 4, kernel=(3, 5, 3), stride=stride, padding=(1, 2, 0)))
+    x = randn(2, channels, 6, 7, 8).requires_grad_()
     theirs = F.conv3d(x, layer.weight, layer.bias, stride=stride, padding=(1, 2, 0))
     assert_same(layer(x), theirs, [(x, x), (layer.weight, layer.weight), (layer.bias, layer.bias)])
 
 
-@pytest.mark.parametrize("stride", [(1, 1, 1), (2, 1, 3)])
-def test_transposed_convolution_is_conv_transpose3d(stride: tuple[int, int, int]):
-    layer = ready(ConvTranspose(3, 4, kernel=(3, 5, 3), stride=stride, padding=(1, 2, 0), extra=(1, 0, 2)))
+@pytest.mark.parametrize("channels_out", [4, 9], ids=["few", "many"])
+@pytest.mark.parametrize("stride", [(1, 1, 1), (2, 1, 3), (3, 2, 1), (4, 1, 1)])
+@pytest.mark.parametrize("crop", [0, 1])
+def test_transposed_convolution_is_conv_transpose3d(stride: tuple[int, int, int], crop: int, channels_out: int):
+    """Few output channels and many go two ways; a stride beyond the kernel leaves frames that no input meets."""
+    layer = ready(
+        ConvTranspose(3, channels_out, kernel=(3, 5, 3), stride=stride, padding=(crop, 2, 0), extra=(1, 0, 2))
+    )
     x = randn(2, 3, 3, 4, 5).requires_grad_()
-    theirs = F.conv_transpose3d(x, layer.weight, None, stride=stride, padding=(1, 2, 0))
+    theirs = F.conv_transpose3d(x, layer.weight, None, stride=stride, padding=(crop, 2, 0))
     theirs = F.pad(theirs, (0, 2, 0, 0, 0, 1)) + layer.bias.view(1, -1, 1, 1, 1)
     assert_same(layer(x), theirs, [(x, x), (layer.weight, layer.weight), (layer.bias, layer.bias)])
 
@@ -132,13 +140,14 @@ def test_same_and_its_transpose_divide_and_multiply_by_the_stride(make: type[nn.
 
 
 @pytest.mark.parametrize("periodic", [(False, False, False), (True, False, False), (False, True, True)])
-def test_a_transposed_convolution_is_the_adjoint_of_the_convolution(periodic: tuple[bool, bool, bool]):
+@pytest.mark.parametrize("channels", [2, 9], ids=["few", "many"])
+def test_a_transposed_convolution_is_the_adjoint_of_the_convolution(periodic: tuple[bool, bool, bool], channels: int):
     """<conv x, y> = <x, convT y> with shared weights and no bias, on open and on periodic axes."""
-    conv = ready(Conv(2, 3, kernel=(5, 4, 3), stride=(2, 2, 1)))
-    transposed = ConvTranspose(3, 2, kernel=(5, 4, 3), stride=(2, 2, 1)).double()
+    conv = ready(Conv(channels, 3, kernel=(5, 4, 3), stride=(2, 2, 1)))
+    transposed = ConvTranspose(3, channels, kernel=(5, 4, 3), stride=(2, 2, 1)).double()
     transposed.weight.data = conv.weight.data
     conv.bias.data.zero_()
-    x, y = randn(2, 2, 6, 8, 5), randn(2, 3, 3, 4, 5, seed=1)
+    x, y = randn(2, channels, 6, 8, 5), randn(2, 3, 3, 4, 5, seed=1)
     torch.testing.assert_close((conv(x, periodic) * y).sum(), (x * transposed(y, periodic)).sum(), **EXACT)
 
 
@@ -161,12 +170,13 @@ def test_pad_wraps_periodic_axes_and_zeros_the_others():
     assert pad(x, by, (False, True, True)).flatten().tolist() == [0, 1, 2, 3, 4, 0, 0]
 
 
+@pytest.mark.parametrize("channels", [2, 9], ids=["few", "many"])
 @pytest.mark.parametrize("make", [Conv, ConvTranspose])
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_periodic_axis_is_one_period_of_an_endless_repetition(make: type[nn.Module], axis: int):
+def test_a_periodic_axis_is_one_period_of_an_endless_repetition(make: type[nn.Module], axis: int, channels: int):
     """Three copies end to end, open: the middle third feels no end, so it is what the periodic layer gives."""
-    layer = ready(make(2, 3, kernel=(5, 5, 5), stride=(2, 2, 2)))
-    x = randn(1, 2, 6, 6, 6)
+    layer = ready(make(channels, channels, kernel=(5, 5, 5), stride=(2, 2, 2)))
+    x = randn(1, channels, 6, 6, 6)
     periodic = tuple(i == axis for i in range(3))
     once = layer(x, periodic)
     thrice = layer(torch.cat((x, x, x), dim=axis + 2))

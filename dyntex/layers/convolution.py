@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dyntex.layers.margins import OPEN, Axes, PadRule, fold, margins, pad
+from dyntex.layers.margins import OPEN, Axes, PadRule, fold, margins, overlap_add, pad
 
 FEW = 8
 """Fewer input channels than this leave the lanes of a vector unit empty: the taps in time join them as channels."""
@@ -58,11 +58,7 @@ def _taps_as_channels(x: Tensor, weight: Tensor, bias: Tensor, stride: tuple[int
 
 
 class ConvTranspose(nn.Module):
-    """A transposed 3-D convolution, as 2-D ones: each frame is the sum of a few input frames, one for each tap.
-
-    With stride s in time, the frames of one residue modulo s meet every s-th tap. The input frames that meet a frame
-    are put side by side as channels of one 2-D convolution, which writes that frame once and nothing that is cropped.
-    """
+    """A transposed 3-D convolution, as 2-D ones."""
 
     def __init__(
         self,
@@ -83,9 +79,37 @@ class ConvTranspose(nn.Module):
 
     def forward(self, x: Tensor, periodic: Axes = OPEN) -> Tensor:
         """(B, C, T, H, W) -> (B, O, T', H', W'); on a periodic axis the output's period is input * stride."""
+        make = self._by_input_frames if self.weight.shape[1] < FEW else self._by_output_frames
+        y = make(x, self.weight.to(x.dtype), periodic).transpose(1, 2)
+        if any(self.extra):
+            zeros = [0 if wrap else n for n, wrap in zip(self.extra, periodic, strict=True)]
+            y = F.pad(y, (0, zeros[2], 0, zeros[1], 0, zeros[0]))
+        return y + self.bias.to(x.dtype).view(1, -1, 1, 1, 1)
+
+    def _by_input_frames(self, x: Tensor, weight: Tensor, periodic: Axes) -> Tensor:
+        """(B, T', O, H', W'): each frame gives k frames, k*O channels of one 2-D convolution, to be added in place.
+
+        The adjoint of :func:`_taps_as_channels`, for as few output channels.
+        """
         batch, _, n_frames, *frame = x.shape
-        stride, taps = self.stride[0], self.weight.shape[2]
-        weight = F.pad(self.weight.to(x.dtype), (0, 0, 0, 0, 0, max(0, stride - taps)))  # a tap for every residue
+        channels_out, taps = weight.shape[1:3]
+        kernel = weight.transpose(1, 2).flatten(1, 2)  # (C, k*O, kh, kw)
+        kernel = F.pad(kernel, (0, 0, 0, 0, 0, -kernel.shape[1] % FEW))
+        y = F.conv_transpose2d(x.transpose(1, 2).flatten(0, 1), kernel, None, stride=self.stride[1:])
+        y = y[:, : taps * channels_out].reshape(batch, n_frames, taps, channels_out, *y.shape[2:])
+        t, h, w = (n * s for n, s in zip((n_frames, *frame), self.stride, strict=True))
+        y = overlap_add(y, self.stride[0]).transpose(1, 2)
+        return fold(y, self.margins, (t, h, w), periodic).transpose(1, 2)
+
+    def _by_output_frames(self, x: Tensor, weight: Tensor, periodic: Axes) -> Tensor:
+        """(B, T', O, H', W'): each frame is the sum of those input frames that meet it, side by side as channels.
+
+        With stride s in time, frames of one residue modulo s meet every s-th tap. Each is written once, and no frame
+        that would be cropped is made.
+        """
+        batch, _, n_frames, *frame = x.shape
+        stride, taps = self.stride[0], weight.shape[2]
+        weight = F.pad(weight, (0, 0, 0, 0, 0, max(0, stride - taps)))  # a tap for every residue
         before, after = self.margins[0]
         length = n_frames * stride if periodic[0] else (n_frames - 1) * stride + taps - before - after
         rounds = -(-length // stride)
@@ -101,10 +125,6 @@ class ConvTranspose(nn.Module):
             windows = pad(x, (ends, (0, 0), (0, 0)), periodic).unfold(2, len(kernel), 1).permute(0, 2, 5, 1, 3, 4)
             windows = windows.flatten(2, 3).flatten(0, 1)  # (B*v, j*C, H, W)
             y = F.conv_transpose2d(windows, kernel.flatten(0, 1), None, stride=self.stride[1:])
-            # (B, v, O, H, W): time is not among the three axes to crop.
-            parts.append(fold(y.unflatten(0, (batch, rounds)), sides, period, around))
-        y = torch.stack(parts, dim=2).flatten(1, 2)[:, :length].transpose(1, 2)
-        if any(self.extra):
-            zeros = [0 if wrap else n for n, wrap in zip(self.extra, periodic, strict=True)]
-            y = F.pad(y, (0, zeros[2], 0, zeros[1], 0, zeros[0]))
-        return y + self.bias.to(x.dtype).view(1, -1, 1, 1, 1)
+            # (B, v, O, H', W'): time is not among the three axes to crop.
+            parts.append(fold(y.view(batch, rounds, *y.shape[1:]), sides, period, around))
+        return torch.stack(parts, dim=2).flatten(1, 2)[:, :length]

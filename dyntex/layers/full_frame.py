@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dyntex.layers.margins import OPEN, Axes, PadRule, fold, margins, pad
+from dyntex.layers.margins import OPEN, Axes, PadRule, fold, margins, overlap_add, pad
 
 
 class FullFrameConv(nn.Module):
@@ -45,17 +45,20 @@ class FullFrameConv(nn.Module):
         taps, channels_out = self.weight.shape[:2]
         n_out = (n_frames + before + after - taps) // self.stride + 1
         frames = x.permute(0, 2, 3, 4, 1).reshape(batch, n_frames, -1)  # (B, T, H*W*C)
-        y = self.bias.to(x.dtype).expand(batch, n_out, -1)
+        if n_frames % self.stride:
+            frames = F.pad(frames, (0, 0, 0, -n_frames % self.stride))
         sizes = [len(range(residue, taps, self.stride)) for residue in range(self.stride)]
-        # split, not slices: its gradient is one copy, where each slice's would be a whole weight of zeros.
-        for residue, weight in enumerate(self.weight.to(x.dtype).split(sizes)):
+        # split and unbind, not slices: their gradient is one copy, where each slice's would be the whole in zeros.
+        weights = torch.split(self.weight.to(x.dtype), sizes)
+        y = self.bias.to(x.dtype).expand(batch, n_out, -1)
+        for first, part in enumerate(frames.view(batch, -1, self.stride, frames.shape[2]).unbind(2)):
+            weight = weights[(first + before) % self.stride]
             if not len(weight):
                 continue
-            first = (residue - before) % self.stride
-            products = F.linear(frames[:, first :: self.stride], weight.flatten(2).flatten(0, 1))  # (B, M, j*O)
-            products = products.unflatten(2, (len(weight), channels_out))
+            products = F.linear(part, weight.flatten(2).flatten(0, 1))  # (B, M, j*O)
+            products = products.view(batch, -1, len(weight), channels_out)
             # Zero frames are not multiplied; the products that they would have had are put in their places here.
-            offset = (first + before - residue) // self.stride
+            offset = (first + before) // self.stride
             missing = n_out + len(weight) - 1 - offset - products.shape[1]
             products = F.pad(products, (0, 0, 0, 0, offset, missing))
             y = y + torch.stack([products[:, j : j + n_out, j] for j in range(len(weight))]).sum(0)
@@ -92,11 +95,7 @@ class FullFrameConvTranspose(nn.Module):
         taps, channels_out, height, width, _ = self.weight.shape
         states = x.view(batch, channels_in, n_frames).transpose(1, 2)
         frames = F.linear(states, self.weight.to(x.dtype).view(-1, channels_in))
-        parts = frames.view(batch, n_frames, taps, channels_out, height, width).unbind(2)
-        reach = (n_frames - 1) * self.stride + 1
-        y = frames.new_zeros(batch, reach + taps - 1, channels_out, height, width)
-        for k, part in enumerate(parts):
-            y[:, k : k + reach : self.stride] += part
+        y = overlap_add(frames.view(batch, n_frames, taps, channels_out, height, width), self.stride)
         y = y.transpose(1, 2)  # (B, O, T', H, W)
         period = (n_frames * self.stride, height, width)
         y = fold(y, (self.margins[0], (0, 0), (0, 0)), period, (periodic[0], False, False))
