@@ -15,13 +15,13 @@ import PIL.Image
 
 from dyntex.media.footage import Image
 
-ANIMATED, ALPHA = 0x02, 0x10  # in VP8X's flags
+ANIMATED, EXIF, ALPHA = 0x02, 0x08, 0x10  # in VP8X's flags
 REPLACE = 0x02  # in ANMF's flags: the frame is not blended with the one before
 FOREVER, ONCE = 0, 1  # loops
 
 
-def encode_webp(path: Path, frames: Iterator[Image], *, fps: Fraction, loop: bool) -> None:
-    """Write 8-bit frames, RGB or RGB with straight alpha.
+def encode_webp(path: Path, frames: Iterator[Image], *, fps: Fraction, loop: bool, exif: bytes = b"") -> None:
+    """Write 8-bit frames, RGB or RGB with straight alpha, and an EXIF block where there is one.
 
     Their times are rounded to milliseconds, so that the mean rate is right.
     """
@@ -29,7 +29,7 @@ def encode_webp(path: Path, frames: Iterator[Image], *, fps: Fraction, loop: boo
         for i, frame in enumerate(frames):
             height, width = frame.shape[:2]
             if i == 0:
-                flags = ANIMATED | (ALPHA if frame.shape[2] == 4 else 0)
+                flags = ANIMATED | (ALPHA if frame.shape[2] == 4 else 0) | (EXIF if exif else 0)
                 file.write(b"RIFF" + _number(0, 4) + b"WEBP")
                 canvas = _number(width - 1, 3) + _number(height - 1, 3)
                 file.write(_chunk(b"VP8X", _number(flags, 4) + canvas))
@@ -37,6 +37,8 @@ def encode_webp(path: Path, frames: Iterator[Image], *, fps: Fraction, loop: boo
             duration = round((i + 1) * 1000 / fps) - round(i * 1000 / fps)
             place = _number(0, 6) + canvas + _number(duration, 3) + _number(REPLACE, 1)
             file.write(_chunk(b"ANMF", place + _still(frame)))
+        if exif:
+            file.write(_chunk(b"EXIF", exif))
         size = file.tell()
         file.seek(4)
         file.write(_number(size - 8, 4))

@@ -13,10 +13,11 @@ from dyntex.clip import Clip
 from dyntex.errors import DyntexError, UsageError
 from dyntex.media.atlas import describe
 from dyntex.media.atomic import atomic
-from dyntex.media.encode import BEST_QUALITY, GIF_MOST, WORST_QUALITY, encode, encode_gif, gif_times
+from dyntex.media.encode import BEST_QUALITY, GIF_MOST, WORST_QUALITY, encode, encode_gif, gif_times, recipe_for
 from dyntex.media.footage import Image, Notice, ignore
 from dyntex.media.formats import check_fits, check_writable, ending_of
 from dyntex.media.grid import Grid, draw_grid, json_of
+from dyntex.media.labels import exif, label_gif, label_png
 from dyntex.media.order import Order
 from dyntex.media.pixels import Colour, flattened, levels
 from dyntex.media.plain import NO_METADATA, save_png, write_folder, write_npy
@@ -167,19 +168,23 @@ def _held(chunks: Iterable[Clip], *, like: Clip, n_frames: int) -> Iterator[Clip
 
 
 def _write(path: Path, frames: Iterator[Image], order: Order) -> None:
-    if order.recipe is not None:
-        encode(path, frames, order.recipe, fps=order.fps, quality=order.quality, metadata=order.metadata)
-    elif order.grid is not None:
-        save_png(path, draw_grid(frames, grid=order.grid), metadata=order.metadata)
     match order.ending:
         case ".gif":
             encode_gif(path, frames, fps=order.fps, n_frames=order.n_frames, loop=order.loop)
+            label_gif(path, order.metadata)
         case ".webp":
-            encode_webp(path, frames, fps=order.fps, loop=order.loop)
+            encode_webp(path, frames, fps=order.fps, loop=order.loop, exif=exif(order.metadata))
         case ".npy":
             write_npy(path, frames, n_frames=order.n_frames)
+        case ".png" if order.grid:
+            save_png(path, draw_grid(frames, grid=order.grid), metadata=order.metadata)
         case "":
             write_folder(path, frames, metadata={**order.metadata, FPS_KEY: str(order.fps)})
+        case _:
+            recipe = recipe_for(order.ending, alpha=order.alpha, loop=order.loop)
+            encode(path, frames, recipe, fps=order.fps, quality=order.quality, metadata=order.metadata)
+    if order.ending == ".apng":
+        label_png(path, order.metadata)
 
 
 def _check(written: Path, order: Order, *, path: str | Path) -> None:
