@@ -16,7 +16,7 @@ from format_matrix import ball, clip_of, seen
 from media_files import noise, write_video
 
 from dyntex.clip import Clip
-from dyntex.errors import UsageError
+from dyntex.errors import InputError, UsageError
 from dyntex.media import (
     check_fits,
     encode,
@@ -255,6 +255,24 @@ def test_sixteen_bit_images_are_read_in_full_and_upright(
 
 def png_chunk(name: bytes, data: bytes) -> bytes:
     return len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big")
+
+
+@pytest.mark.parametrize("compression", [1, 5])  # none and LZW, which Pillow decodes by two ways
+def test_sixteen_bit_tiff_is_read_in_full(tmp_path: Path, compression: int) -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (5, 7, 3), dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / "a.tif"), deep[..., ::-1], [cv2.IMWRITE_TIFF_COMPRESSION, compression])
+    found = read_clip(tmp_path / "a.tif").video[:, 0].permute(1, 2, 0).double().numpy()
+    assert np.array_equal(np.rint((found + 1) / 2 * 65535), deep)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_sixteen_bit_image_that_is_cut_short_is_refused(tmp_path: Path, share: float) -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (64, 64, 3), dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / "a.png"), deep)
+    data = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(InputError, match="damaged or cut short"):
+        read_clip(tmp_path / "a.png")
 
 
 def test_sixteen_bit_grey_is_read_in_full(tmp_path: Path) -> None:

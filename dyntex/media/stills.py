@@ -25,7 +25,7 @@ TICKS = {"GIF": Fraction(1, 100), "PNG": Fraction(1, 120_000)}  # seconds; PNG's
 MILLISECOND = Fraction(1, 1000)
 EXIF_ORIENTATION = 0x0112  # the tag; its values 5 to 8 lie on a side
 MIRRORED_COLUMNS, MIRRORED_ROWS = (2, 3, 6, 7), (3, 4, 7, 8)  # once those that lie on a side are transposed
-DEEP = re.compile(r"(RGB|RGBA|LA);16[BL]?")  # Pillow's names of the stored pixels that it cuts to 8 bits
+DEEP = re.compile(r"(RGB|RGBA|LA);16[BLN]")  # Pillow's names of the stored pixels that it cuts to 8 bits
 # Browsers show a GIF's frame that asks for 10 ms or less, and any other's that asks for none, for 100 ms.
 SHORTEST, BROWSER_DELAY = 10, 100
 FPS_KEY = "dyntex:fps"  # a text chunk in each PNG of a folder, which has no rate otherwise
@@ -110,6 +110,7 @@ def _deep(image: PIL.Image.Image, path: Path) -> Image | None:
     kind = stored[0] if isinstance(stored, tuple) else stored
     if getattr(image, "n_frames", 1) > 1 or not DEEP.fullmatch(str(kind)) or "transparency" in image.info:
         return None  # a colour key among 16 bits is Pillow's to understand
+    image.load()  # for Pillow's word on damage: OpenCV passes over some of it
     pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
         return None
