@@ -32,53 +32,49 @@ class Seam:
         axis: t, y or x.
         step: across the seam, root mean square in units of [-1, 1].
         acceleration: across the seam, likewise; the mean of the two that straddle it.
-        step_percentile, acceleration_percentile: where these lie among the reference clip's own, 0 to 100.
+        step_percentile, acceleration_percentile: where these lie among the reference clip's own, 0 to 100; None where
+            there was no clip to refer to.
         own_step_percentile, own_acceleration_percentile: where they lie among the other places of the result itself.
     """
 
     axis: str
     step: float
     acceleration: float
-    step_percentile: float
-    acceleration_percentile: float
+    step_percentile: float | None
+    acceleration_percentile: float | None
     own_step_percentile: float
     own_acceleration_percentile: float
 
     @property
     def is_ordinary(self) -> bool:
-        """Whether both lie between the reference's 5th and 95th percentile."""
+        """Whether both lie between the 5th and the 95th percentile: the reference's, or else the result's own."""
         low, high = ORDINARY
-        return all(low <= p <= high for p in (self.step_percentile, self.acceleration_percentile))
+        if self.step_percentile is None or self.acceleration_percentile is None:
+            return low <= self.own_step_percentile <= high and low <= self.own_acceleration_percentile <= high
+        return low <= self.step_percentile <= high and low <= self.acceleration_percentile <= high
 
 
-def seam(clip: Clip, reference: Clip, *, axis: str = "t") -> Seam:
+def seam(clip: Clip, reference: Clip | None, *, axis: str = "t") -> Seam:
     """Measure the seam of a clip.
 
     Args:
         clip: at least 3 frames (rows, columns) along the axis.
-        reference: the real clip, at least 4 along the axis; of any length and size.
+        reference: the real clip, at least 4 along the axis, of any length and size; None where it is not at hand.
         axis: one of ``AXES``.
 
     Raises:
         InputError: one of them is too short.
     """
-    for what, least in ((clip, 3), (reference, 4)):
-        if what.video.shape[AXES[axis]] < least:
-            raise InputError(
-                f"a seam along {axis} needs at least {least} places and the clip has {what.video.shape[AXES[axis]]}"
-            )
+    _check(clip, 3, axis)
     steps, accelerations = around(clip, axis=axis)
-    real_steps, real_accelerations = along(reference, axis=axis)
     step, acceleration = float(steps[-1]), float(accelerations[-1])
-    return Seam(
-        axis,
-        step,
-        acceleration,
-        percentile(step, real_steps),
-        percentile(acceleration, real_accelerations),
-        percentile(step, steps[:-1]),
-        percentile(acceleration, accelerations[:-1]),
-    )
+    own = percentile(step, steps[:-1]), percentile(acceleration, accelerations[:-1])
+    if reference is None:
+        return Seam(axis, step, acceleration, None, None, *own)
+    _check(reference, 4, axis)
+    real_steps, real_accelerations = along(reference, axis=axis)
+    real = percentile(step, real_steps), percentile(acceleration, real_accelerations)
+    return Seam(axis, step, acceleration, *real, *own)
 
 
 def along(clip: Clip, *, axis: str = "t") -> tuple[Tensor, Tensor]:
@@ -107,3 +103,9 @@ def _rms(y: Tensor) -> Tensor:
 
 def _pairs(bends: Tensor) -> Tensor:
     return (bends[1:] + bends[:-1]) / 2
+
+
+def _check(clip: Clip, least: int, axis: str) -> None:
+    places = clip.video.shape[AXES[axis]]
+    if places < least:
+        raise InputError(f"a seam along {axis} needs at least {least} places and the clip has {places}")

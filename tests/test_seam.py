@@ -71,6 +71,10 @@ def test_the_percentiles_are_among_the_real_clips_steps_and_the_results_own():
     assert found.acceleration == pytest.approx(0.65)
     assert found.acceleration_percentile == 100.0
     assert not found.is_ordinary
+    alone = seam(made, None)
+    assert (alone.step_percentile, alone.acceleration_percentile) == (None, None)
+    assert alone.own_step_percentile == found.own_step_percentile
+    assert alone.is_ordinary  # 83 and 50: among its own
 
 
 def test_a_whole_turn_is_ordinary_and_jumps_halts_kinks_and_turns_are_not():

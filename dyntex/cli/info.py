@@ -10,6 +10,9 @@ import typer
 
 from dyntex.cli import words
 
+LOOKED_AT = 600
+"""Frames, at 64x64: 30 MB."""
+
 
 def info(
     source: Annotated[
@@ -42,7 +45,27 @@ def _clip(source: str) -> dict[str, Any]:
 
     about = asdict(probe(source))
     about["fps"] = None if about["fps"] is None else float(about["fps"])
-    return about
+    return about | _kind(source, about["n_frames"])
+
+
+def _kind(source: str, n_frames: int | None) -> dict[str, Any]:
+    """Whether the clip is stationary in space and whether it loops already, from at most ``LOOKED_AT`` frames.
+
+    A longer source is looked at from its beginning, and whether its far end leads there is not said.
+    """
+    from dyntex.media import read_clip
+    from dyntex.stationarity import already_loops, spatial
+
+    if n_frames == 1:
+        return {}
+    clip = read_clip(source, size=64, n_frames=LOOKED_AT)
+    found = spatial(clip)
+    whole = n_frames is not None and n_frames <= LOOKED_AT
+    return {
+        "stationary_in_space": found.is_stationary,
+        "spatial": {key: round(value, 2) for key, value in asdict(found).items()},
+        "loops_already": already_loops(clip) if whole else None,
+    }
 
 
 def _model(folder: Path) -> dict[str, Any]:
@@ -101,7 +124,12 @@ def _cost(source: str, only: str | None, clip_frames: int | None, device: str, *
 
 def _show(about: dict[str, Any]) -> None:
     for key, value in about.items():
-        if key not in ("cost", "schema_version") and value not in ("", None, {}):
+        if key == "spatial":
+            print(
+                "parts of the frame: motion differs by a factor of {motion}, swing {swing}, detail {detail}; "
+                "brightness by {brightness} standard deviations".format(**value)
+            )
+        elif key not in ("cost", "schema_version") and value not in ("", None, {}):
             print(f"{key.replace('_', ' ')}: {value}")
     for row in about.get("cost", []):
         if "problem" in row:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dyntex.cli import words
+
+if TYPE_CHECKING:
+    from dyntex.clip import Clip
 
 
 def sample(
@@ -17,6 +20,11 @@ def sample(
     frames: Annotated[int | None, typer.Option(help="Length; by default that of the clip it was taught on.")] = None,
     steps: Annotated[
         int | None, typer.Option(help="Langevin revisions; 0 is the generator alone. By default as in training.")
+    ] = None,
+    loop: words.Loop = False,
+    tile: words.Tile = None,
+    size: Annotated[
+        str | None, typer.Option(help="Frame size, S or HxW, where the model can make others than it was taught.")
     ] = None,
     background: words.Background = None,
     grid: words.Grid = None,
@@ -29,25 +37,35 @@ def sample(
     """Make a new video from a trained MODEL."""
     words.check_numbers(positive={"--frames": frames}, not_negative={"--steps": steps, "--seed": seed})
 
+    from dyntex.cli.ends import Ends, kept
     from dyntex.cli.output import Output
     from dyntex.cli.progress import Teller
     from dyntex.cli.synthesize import SYNTHESIS
     from dyntex.cli.work import Work
+    from dyntex.clip import concatenate
+    from dyntex.extent import resized
 
+    ends, wanted = Ends.of(loop, tile), words.parse_size(size)
     output = Output.of(out, background=background, grid=grid, overwrite=overwrite)
     chosen = words.choose_device(device)
     with Teller(quiet=quiet) as teller:
         began = time.monotonic()
         fitted = words.load_model(model, device=chosen)
+        ends.check(fitted.config)
+        if wanted is not None:
+            fitted = resized(fitted, *wanted)
         work = Work(str(model), fitted.config, seed, chosen, teller)
         work.seconds["read"] = round(time.monotonic() - began, 3)
         n_frames = output.length(frames, otherwise=fitted.shape[1])
         output.check(fitted.shape, n_frames=n_frames)
+        ends.check_length(n_frames, fitted.config)
         teller.say(f"synthesizing {n_frames} frames")
-        settings = work.settings() | {"iterations": fitted.iterations, "steps": steps}
+        settings = work.settings() | {"iterations": fitted.iterations, "steps": steps} | ends.settings()
+        parts: list[Clip] = []
         with work.timed("write"):
-            chunks = work.counted("synthesize", fitted.stream(n_frames, rng=work.rng(SYNTHESIS), n_steps=steps))
-            output.write(chunks, n_frames=n_frames, settings=settings, teller=teller)
+            chunks = fitted.stream(n_frames, rng=work.rng(SYNTHESIS), n_steps=steps, periodic=ends.periodic)
+            timed = work.counted("synthesize", kept(chunks, parts, min(n_frames, fitted.shape[1])))
+            output.write(timed, n_frames=n_frames, settings=settings, teller=teller)
         work.seconds["write"] = round(work.seconds["write"] - work.seconds["synthesize"], 3)
         report = work.report(
             output=out,
@@ -56,5 +74,6 @@ def sample(
             n_frames=n_frames,
             iterations=fitted.iterations,
             model=str(model),
+            seam=ends.measure(concatenate(parts), None, teller),
         )
     words.print_result(report, as_json=as_json)

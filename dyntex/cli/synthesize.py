@@ -22,6 +22,8 @@ def synthesize(
     source: words.Source,
     out: words.Out = None,
     frames: Annotated[int | None, typer.Option(help="Length of the result; by default the learnt clip's.")] = None,
+    loop: words.Loop = False,
+    tile: words.Tile = None,
     size: words.Size = None,
     background: words.Background = None,
     grid: words.Grid = None,
@@ -57,6 +59,7 @@ def synthesize(
             f"--method {method} has no training: leave out --resume, --save-model, --iterations, --budget, --run-dir"
         )
 
+    from dyntex.cli.ends import Ends, kept, say_if_looping
     from dyntex.cli.output import Output
     from dyntex.cli.progress import Teller
     from dyntex.cli.work import Work, check_model_place, check_not_source, stem_of
@@ -64,6 +67,13 @@ def synthesize(
     from dyntex.media import sheet, side_by_side, write_clip, write_png
     from dyntex.media.atomic import check_place
 
+    ends = Ends.of(loop, tile)
+    if method == "coop":
+        ends.check(chosen)
+    else:
+        ends.check_baseline(method)
+    if frames is not None:
+        ends.check_length(frames, chosen if method == "coop" else None)
     out = out or Path(f"{stem_of(source)}-synthesis.mp4")
     check_not_source(out, source)
     output = Output.of(out, background=background, grid=grid, overwrite=overwrite)
@@ -86,31 +96,35 @@ def synthesize(
         clip = work.read(size=wanted, start=start, n_frames=clip_frames)
         n_frames = output.length(frames, otherwise=clip.n_frames)
         output.check(tuple(clip.video.shape), n_frames=n_frames)
+        ends.check_length(n_frames, chosen if method == "coop" else None)
+        say_if_looping(clip, source, teller)
 
         chunks: Iterator[Clip]
         learnt: dict[str, Any]
         if run is not None:
             model, place = work.teach(run, clip, model=save_model)
-            chunks = model.stream(n_frames, rng=work.rng(SYNTHESIS))
+            chunks = model.stream(n_frames, rng=work.rng(SYNTHESIS), periodic=ends.periodic)
             learnt = {"preset": chosen.preset, "iterations": model.iterations, "model": str(place)}
         else:
             with work.timed("fit"):
                 from baselines import METHODS
 
                 fitted = METHODS[method].fit(clip, rng=work.rng())
-            chunks = fitted.stream(n_frames, rng=work.rng(SYNTHESIS))
+            chunks = fitted.stream(n_frames, rng=work.rng(SYNTHESIS), **({"loop": True} if loop else {}))
             learnt = {"preset": method, "iterations": None, "model": None}
 
         teller.say(f"synthesizing {n_frames} frames")
-        head: list[Clip] = []
+        parts: list[Clip] = []
         with work.timed("write"):
             told = {"source": words.without_folders(source), "start": start, "clip_frames": clip.n_frames}
             settings = work.settings() | {"iterations": learnt["iterations"], "preset": learnt["preset"]} | told
-            timed = work.counted("synthesize", kept(chunks, head, clip.n_frames))
+            settings |= ends.settings()
+            timed = work.counted("synthesize", kept(chunks, parts, clip.n_frames))
             output.write(timed, n_frames=n_frames, settings=settings, teller=teller)
-            made = concatenate(head)
-            write_png(sheet_path, sheet(clip, made), overwrite=True)
-            write_clip(side, side_by_side(clip, made), overwrite=True)
+            made = concatenate(parts)
+            shown = made.segment(0, min(clip.n_frames, made.n_frames))
+            write_png(sheet_path, sheet(clip, shown), overwrite=True)
+            write_clip(side, side_by_side(clip, shown), overwrite=True)
         work.seconds["write"] = round(work.seconds["write"] - work.seconds["synthesize"], 3)
         report = work.report(
             output=out,
@@ -119,18 +133,10 @@ def synthesize(
             n_frames=n_frames,
             sheet=str(sheet_path),
             side_by_side=str(side),
+            seam=ends.measure(made, clip, teller),
             **learnt,
         )
         if run is not None:
             run.finish(report)
         teller.say(f"the original is over the result in {sheet_path}, and beside it in {side}")
     words.print_result(report, as_json=as_json)
-
-
-def kept(chunks: Iterator[Clip], head: list[Clip], n_frames: int) -> Iterator[Clip]:
-    """Pass chunks on, and keep those that hold the first frames."""
-    for chunk in chunks:
-        missing = n_frames - sum(part.n_frames for part in head)
-        if missing > 0:
-            head.append(chunk.segment(0, min(missing, chunk.n_frames)))
-        yield chunk

@@ -65,6 +65,11 @@ Background = Annotated[
 Grid = Annotated[
     str | None, typer.Option(help="Rows and columns of a sprite sheet, for an output in .png.", metavar="ROWSxCOLUMNS")
 ]
+Loop = Annotated[bool, typer.Option("--loop", help="The last frame leads into the first.")]
+Tile = Annotated[
+    str | None,
+    typer.Option(help="The frame's ends meet: x (left and right), y (top and bottom) or xy.", metavar="x|y|xy"),
+]
 CheckpointEvery = Annotated[float, typer.Option(help="Seconds between checkpoints.")]
 
 
