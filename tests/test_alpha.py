@@ -151,6 +151,25 @@ def test_opaque_alpha_is_left_out_without_a_word(tmp_path: Path) -> None:
     assert said == []
 
 
+@pytest.mark.parametrize("ending", [".mov", ".webm"])
+def test_lossy_alpha_that_is_opaque_is_left_out(tmp_path: Path, ending: str) -> None:
+    # ProRes decodes to 12 bits of YUV, whose white alpha swscale makes 65520 of 65535.
+    rgba = np.full((2, 32, 32, 4), (90, 120, 200, 255), np.uint8)
+    codec, pixels = {".mov": ("prores_ks", "yuva444p10le"), ".webm": ("libvpx-vp9", "yuva420p")}[ending]
+    path = write_video(tmp_path / f"a{ending}", rgba, codec=codec, pixels=pixels, source="rgba")
+    assert probe(path).has_alpha
+    assert read_clip(path).channels == 3
+
+
+def test_half_clear_prores_is_half_clear(tmp_path: Path) -> None:
+    for alpha in (0, 1, 128, 254, 255):
+        rgba = np.full((2, 32, 32, 4), (90, 120, 200, 0), np.uint8)
+        rgba[:, :16, :, 3] = alpha
+        write_clip(tmp_path / "a.mov", clip_of(rgba), overwrite=True)
+        found = (read_clip(tmp_path / "a.mov").video[3, :, :8] + 1) / 2 * 255
+        assert torch.allclose(found, torch.tensor(float(alpha)), atol=0.26), alpha  # a level of 10 bits
+
+
 def test_one_transparent_frame_gives_all_of_them_alpha(tmp_path: Path) -> None:
     (tmp_path / "frames").mkdir()
     colours = noise(3, 8, 8)

@@ -33,9 +33,10 @@ def has_alpha(pixels: av.VideoFormat) -> bool:
     return any(component.is_alpha for component in pixels.components)
 
 
-def is_deep(pixels: av.VideoFormat) -> bool:
-    """Whether a colour has more than 8 bits."""
-    return any(component.bits > 8 for component in pixels.components)
+def depth(pixels: av.VideoFormat) -> int:
+    """Bits of the finest channel."""
+    bits: int = max(component.bits for component in pixels.components)
+    return bits
 
 
 def matrix(frame: av.VideoFrame) -> tuple[str, Colorspace]:
@@ -79,16 +80,20 @@ def to_rgb(frame: av.VideoFrame, notice: Notice) -> Image:
         notice(f"the video is HDR ({HDR_TRANSFERS[frame.color_trc]}); read as it is, without tone mapping")
     if frame.interlaced_frame:
         notice("the video is interlaced, and is read without deinterlacing")
-    alpha, deep = has_alpha(frame.format), is_deep(frame.format)
+    alpha, bits = has_alpha(frame.format), depth(frame.format)
     rgb = frame.reformat(
-        format=PACKED[16 if deep else 8][alpha],
+        format=PACKED[16 if bits > 8 else 8][alpha],
         src_colorspace=matrix(frame)[1],
         src_color_range=ColorRange.JPEG if is_full_range(frame) else ColorRange.MPEG,
         dst_color_range=ColorRange.JPEG,
         interpolation=EXACT,
         threads=1,  # measured at 1280x720: a second thread makes it slower
     ).to_ndarray()
-    return upright(premultiplied(rgb) if alpha else rgb, frame.rotation)
+    if not alpha:
+        return upright(rgb, frame.rotation)
+    if bits > 8:  # swscale shifts the alpha of YUV up, so that ProRes 4444 were nowhere opaque; spread it
+        rgb[..., 3] |= rgb[..., 3] >> bits
+    return upright(premultiplied(rgb), frame.rotation)
 
 
 def upright(image: Image, rotation: int) -> Image:

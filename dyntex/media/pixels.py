@@ -50,8 +50,11 @@ def premultiplied(rgba: Image) -> Image:
 
 
 def stacked(frames: list[Image]) -> Image:
-    """Frames of one size to ``(T, H, W, C)`` of as many bits as the deepest, without alpha where all are opaque."""
-    clear = any(frame.shape[2] == 4 and int(frame[..., 3].min()) < OPAQUE[frame.dtype] for frame in frames)
+    """Frames of one size to ``(T, H, W, C)`` of as many bits as the deepest, without alpha where all are opaque.
+
+    An alpha of 254/255 is opaque: lossy codecs make it of 255, and no eye sees it.
+    """
+    clear = any(frame.shape[2] == 4 and int(frame[..., 3].min()) / OPAQUE[frame.dtype] < 254 / 255 for frame in frames)
     deep = any(frame.dtype == np.uint16 for frame in frames)
     return np.stack([_as(frame, channels=4 if clear else 3, deep=deep) for frame in frames])
 
