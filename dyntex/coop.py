@@ -257,11 +257,15 @@ def teach(
         # D2 learn: ascend mean f(y_obs) - mean f(y_rev)
         f = t.des(torch.cat((y_real, y_rev)), torch.cat((cond_real, cond_chain)))
         f_real, f_rev = f[: len(y_real)].mean(), f[len(y_real) :].mean()
-        des_grad = _update(t.opt_des, t.des, f_rev - f_real, config.grad_limit)
+        t.opt_des.zero_grad()
+        (f_rev - f_real).backward()
+        des_grad = descend(t.opt_des, t.des, config.grad_limit)
 
         # G2 learn: descend |y_rev - g(z)|^2 / 2 gen_std^2
         gen_loss = (y_rev - y_gen).square().mean() / (2.0 * config.gen_std**2)
-        gen_grad = _update(t.opt_gen, t.gen, gen_loss, config.grad_limit)
+        t.opt_gen.zero_grad()
+        gen_loss.backward()
+        gen_grad = descend(t.opt_gen, t.gen, config.grad_limit)
         if t.ema is not None:
             _average(t.ema, t.gen, min(config.ema, (1 + t.iteration) / (10 + t.iteration)))
 
@@ -355,10 +359,8 @@ def _set_rates(t: Teaching, share: float) -> None:
             group["lr"] = rate * factor * t.step_scale
 
 
-def _update(optimiser: torch.optim.Optimizer, net: nn.Module, loss: Tensor, limit: float) -> Tensor:
-    """One optimiser step; returns the norm of the gradient before it was clipped."""
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+def descend(optimiser: torch.optim.Optimizer, net: nn.Module, limit: float = 0.0) -> Tensor:
+    """One optimiser step by the gradients there are; returns their norm before it was clipped to ``limit``, if any."""
     norm: Tensor
     if limit:
         norm = nn.utils.clip_grad_norm_(net.parameters(), limit)
