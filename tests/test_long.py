@@ -8,14 +8,18 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import torch
+from commands import TINY, done, dyntex
 from torch import Tensor
 
-import dyntex.streaming
 from baselines import METHODS
+from dyntex import streaming
+from dyntex.cli import words
 from dyntex.clip import Clip, concatenate
 from dyntex.config import (
     FULL,
@@ -28,6 +32,7 @@ from dyntex.config import (
 )
 from dyntex.coopnets import CoopNets, nothing
 from dyntex.gaussian_texture import GaussianTextureGenerator
+from dyntex.generator import Generator
 from dyntex.presets import FAST, preset
 from dyntex.reach import fewest_frames, frames_per_latent, frames_scored, latents_heard
 from dyntex.streaming import CHUNK, stream
@@ -114,13 +119,13 @@ def streamed(model: CoopNets, n_frames: int, config: CoopConfig | None = None, *
 def one_latent(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     """The latents that a stream draws, in order: end to end along time they are the latent of the whole."""
     drawn: list[Tensor] = []
-    draw = dyntex.streaming._Frames._draw
+    draw = streaming._Frames._draw
 
-    def kept(self: dyntex.streaming._Frames, n: int) -> Tensor:
+    def kept(self: streaming._Frames, n: int) -> Tensor:
         drawn.append(draw(self, n))
         return drawn[-1]
 
-    monkeypatch.setattr(dyntex.streaming._Frames, "_draw", kept)
+    monkeypatch.setattr(streaming._Frames, "_draw", kept)
     return drawn
 
 
@@ -153,7 +158,6 @@ def test_a_frame_of_the_texture_hears_the_latents_that_it_is_said_to_hear():
 @pytest.mark.parametrize("layers", [CONVOLUTIONAL.generator, preset("paper-fc128").generator])
 def test_a_frame_hears_the_latents_that_it_is_said_to_hear(layers: GeneratorConfig):
     """By gradients through a net of the same kernels in time, one pixel wide, linear with positive weights."""
-    import dyntex.generator
 
     thin = tuple(
         replace(
@@ -163,7 +167,7 @@ def test_a_frame_hears_the_latents_that_it_is_said_to_hear(layers: GeneratorConf
         )
         for layer in layers.layers
     )  # fmt: skip
-    gen = dyntex.generator.Generator(GeneratorConfig((1, 1, 1), thin), (1, 8, 1, 1), rng=seeded())
+    gen = Generator(GeneratorConfig((1, 1, 1), thin), (1, 8, 1, 1), rng=seeded())
     for p in gen.parameters():
         p.data.fill_(1.0)
     z = torch.zeros(1, 1, 24, 1, 1, requires_grad=True)
@@ -240,7 +244,7 @@ def test_where_chunks_meet_nothing_shows(monkeypatch: pytest.MonkeyPatch):
     be independent clips: a squared step of twice the variance, which is far outside.
     """
     chunk, n_borders = 28, 30
-    monkeypatch.setattr(dyntex.streaming, "CHUNK", chunk)
+    monkeypatch.setattr(streaming, "CHUNK", chunk)
     config = replace(TEXTURE, descriptor=replace(DESCRIPTOR, heads=DESCRIPTOR.heads[:1]))
     model = CoopNets.fit(clip(40, pole=0.98), config, rng=seeded())
     video = torch.cat(streamed(model, (n_borders + 1) * chunk, n_steps=3), dim=2)[0]
@@ -326,3 +330,35 @@ def test_the_last_tenth_is_as_the_first(fit):
         difference = float(tenths[-1].mean() - tenths[0].mean())
         assert spread > 0.0
         assert abs(difference) < SIGMAS * spread * math.sqrt(2 / 5), name
+
+
+# --- the command line --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fps", "seconds", "n_frames"),
+    [
+        (Fraction(25), 4.0, 100),
+        (Fraction(25), 0.09, 2),
+        (Fraction(25), 0.11, 3),
+        (Fraction(25), 1e-9, 1),
+        (Fraction(30000, 1001), 600.0, 17982),
+    ],
+)
+def test_seconds_are_the_nearest_number_of_frames_but_one_at_least(fps: Fraction, seconds: float, n_frames: int):
+    assert words.frames_asked(None, seconds, fps) == n_frames
+    assert words.frames_asked(7, None, fps) == 7
+    assert words.frames_asked(None, None, fps) is None
+
+
+def test_a_length_in_seconds_for_the_commands_that_make_video(tmp_path: Path):
+    made = tmp_path / "a.npy"
+    done("synthesize", "example:flame", "-o", made, *TINY, "--seconds", 0.8, "-q")
+    assert np.load(made).shape[0] == 20  # examples have 25 frames a second
+    sampled = done("sample", tmp_path / "a.run" / "model", "-o", tmp_path / "b.npy", "--seconds", 4, "--json").json
+    assert sampled["frames"] == len(np.load(tmp_path / "b.npy")) == 100
+    for wrong in (("--seconds", "0"), ("--seconds", "nan"), ("--seconds", "2", "--frames", "9")):
+        refused = dyntex("sample", tmp_path / "a.run" / "model", "-o", tmp_path / "c.npy", *wrong)
+        assert refused.code == 2
+        assert wrong[1] in refused.err
+        assert not (tmp_path / "c.npy").exists()

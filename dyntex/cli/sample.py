@@ -18,6 +18,7 @@ def sample(
     model: Annotated[Path, typer.Argument(help="A model folder that train or synthesize saved.", metavar="MODEL")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The video to write; its ending is its format.")],
     frames: Annotated[int | None, typer.Option(help="Length; by default that of the clip it was taught on.")] = None,
+    seconds: words.Seconds = None,
     steps: Annotated[
         int | None, typer.Option(help="Langevin revisions; 0 is the generator alone. By default as in training.")
     ] = None,
@@ -35,7 +36,8 @@ def sample(
     as_json: words.AsJson = False,
 ) -> None:
     """Make a new video from a trained MODEL."""
-    words.check_numbers(positive={"--frames": frames}, not_negative={"--steps": steps, "--seed": seed})
+    words.check_length(frames, seconds)
+    words.check_numbers(not_negative={"--steps": steps, "--seed": seed})
 
     from dyntex.cli.ends import Ends, kept
     from dyntex.cli.output import Output
@@ -56,7 +58,7 @@ def sample(
             fitted = resized(fitted, *wanted)
         work = Work(str(model), fitted.config, seed, chosen, teller)
         work.seconds["read"] = round(time.monotonic() - began, 3)
-        n_frames = output.length(frames, otherwise=fitted.shape[1])
+        n_frames = output.length(words.frames_asked(frames, seconds, fitted.fps), otherwise=fitted.shape[1])
         output.check(fitted.shape, n_frames=n_frames)
         ends.check_length(n_frames, fitted.config)
         teller.say(f"synthesizing {n_frames} frames")

@@ -22,6 +22,7 @@ def synthesize(
     source: words.Source,
     out: words.Out = None,
     frames: Annotated[int | None, typer.Option(help="Length of the result; by default the learnt clip's.")] = None,
+    seconds: words.Seconds = None,
     loop: words.Loop = False,
     tile: words.Tile = None,
     size: words.Size = None,
@@ -45,8 +46,9 @@ def synthesize(
     as_json: words.AsJson = False,
 ) -> None:
     """Learn a texture from SOURCE and write new video of it."""
+    words.check_length(frames, seconds)
     words.check_numbers(
-        positive={"--frames": frames, "--clip-frames": clip_frames, "--checkpoint-every": checkpoint_every},
+        positive={"--clip-frames": clip_frames, "--checkpoint-every": checkpoint_every},
         not_negative={"--start": start, "--seed": seed},
     )
     wanted = words.parse_size(size)
@@ -94,7 +96,7 @@ def synthesize(
                 overwrite=overwrite,
             )
         clip = work.read(size=wanted, start=start, n_frames=clip_frames)
-        n_frames = output.length(frames, otherwise=clip.n_frames)
+        n_frames = output.length(words.frames_asked(frames, seconds, clip.fps), otherwise=clip.n_frames)
         output.check(tuple(clip.video.shape), n_frames=n_frames)
         ends.check_length(n_frames, chosen if method == "coop" else None)
         say_if_looping(clip, source, teller)

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,6 +35,7 @@ Source = Annotated[
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="The video to write; its ending is its format.")]
+Seconds = Annotated[float | None, typer.Option(help="Length of the result in seconds, in place of --frames.")]
 Size = Annotated[
     str | None, typer.Option(help="Frame size to learn and make: S for SxS, or HxW. By default the preset's.")
 ]
@@ -117,6 +119,18 @@ def check_numbers(*, positive: Mapping[str, float | None] = {}, not_negative: Ma
     for name, value in not_negative.items():
         if value is not None and value < 0:
             raise UsageError(f"{name} {value} is negative: give 0 or more")
+
+
+def check_length(frames: int | None, seconds: float | None) -> None:
+    """Refuse a length that cannot be, or that was given twice."""
+    check_numbers(positive={"--frames": frames, "--seconds": seconds})
+    if frames is not None and seconds is not None:
+        raise UsageError(f"--frames {frames} and --seconds {seconds:g} exclude each other: give one of them")
+
+
+def frames_asked(frames: int | None, seconds: float | None, fps: Fraction) -> int | None:
+    """The length asked for: so many frames, or the nearest to so many seconds, but one at least; None for neither."""
+    return frames if seconds is None else max(1, round(Fraction(seconds) * fps))
 
 
 def check_method(name: str) -> None:
