@@ -127,8 +127,7 @@ def measure_pace(
     shape = (3, n_frames or config.n_frames, config.size, config.size)
     y_obs = torch.rand((1, *shape), generator=rng, device=rng.device) * 2.0 - 1.0
     t = Teaching(config, y_obs, rng=rng)
-    with rng.device:
-        naive = Reference(config, shape)
+    naive = Reference(config, shape, device=rng.device)
     naive.copy(t)
     z = torch.randn((config.n_chains, *naive.latent_shape()), generator=rng, device=rng.device)
     best: dict[str, dict[str, float]] = {"naive": {}, "toolkit": {}, "peak": {}}
@@ -154,7 +153,7 @@ def measure_pace(
 def count(config: CoopConfig, shape: tuple[int, int, int, int]) -> dict[str, float]:
     """Multiplications and additions of the naive way, stage by stage; on tensors without numbers, so in no time."""
     with torch.device("meta"):
-        naive = Reference(config, shape)
+        naive = Reference(config, shape, device="meta")
         y_obs, rng = torch.empty(1, *shape), torch.Generator("cpu")
         z = torch.empty(config.n_chains, *naive.latent_shape())
         return run_stages(naive, z, y_obs, rng=rng, meter=_flop)
@@ -172,11 +171,13 @@ def run_stages(way: Way, z: Tensor, y_obs: Tensor, *, rng: torch.Generator, mete
 
 
 def _seconds(work: Callable[[], Any]) -> tuple[Any, float]:
+    # The processor time of a single thread leaves out what else the machine is busy with.
+    clock = time.process_time if torch.get_num_threads() == 1 and not torch.cuda.is_available() else time.perf_counter
     _wait()
-    began = time.perf_counter()
+    began = clock()
     result = work()
     _wait()
-    return result, time.perf_counter() - began
+    return result, clock() - began
 
 
 def _wait() -> None:

@@ -27,12 +27,15 @@ class Reference:
     Args:
         config: of one head with one end, a white reference, no condition, and layers as the paper has them.
         shape: (C, T, H, W) of the clip.
+        device: of the networks, whose weights are not set before :meth:`copy`.
 
     Raises:
         UsageError: the config is not of that kind.
     """
 
-    def __init__(self, config: CoopConfig, shape: tuple[int, int, int, int]) -> None:
+    def __init__(
+        self, config: CoopConfig, shape: tuple[int, int, int, int], *, device: torch.device | str = "cpu"
+    ) -> None:
         (head, *others), generator = config.descriptor.heads, config.generator
         if others or head.ends != ((),) or config.descriptor.reference != "white" or max(head.pool) > 1:
             raise UsageError(f"preset {config.preset!r} has no reference implementation: choose one of paper-*")
@@ -40,8 +43,13 @@ class Reference:
             raise UsageError(f"preset {config.preset!r} has no reference implementation: choose paper-fc64 or -fc128")
         self.config = config
         self.n_frames = shape[1]
-        self.des = _descriptor(head.layers, shape)
-        self.gen = _generator(generator, shape[0])
+        # Built without numbers, because PyTorch's own initial weights are drawn from the global generator.
+        with torch.device("meta"):
+            des, gen = _descriptor(head.layers, shape), _generator(generator, shape[0])
+        self.des, self.gen = des.to_empty(device=device), gen.to_empty(device=device)
+        for module in self.gen:
+            if isinstance(module, nn.BatchNorm3d):
+                module.reset_parameters()
         self.opt_des = torch.optim.Adam(self.des.parameters(), lr=config.lr_des, betas=(config.beta1, 0.999))
         self.opt_gen = torch.optim.Adam(self.gen.parameters(), lr=config.lr_gen, betas=(config.beta1, 0.999))
 

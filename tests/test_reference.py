@@ -185,6 +185,12 @@ def test_pace_is_arithmetic():
     assert (pace.ratio, pace.gflops, pace.share) == (3.0, 25.0, 0.25)
 
 
+def test_the_reference_leaves_the_global_generator_alone():
+    state = torch.get_rng_state()
+    both(CONFIGS["three layers"])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 @pytest.mark.parametrize("config", [FAST, preset("paper-st")], ids=["fast", "paper-st"])
 def test_a_preset_without_a_reference_is_refused(config: CoopConfig):
     with pytest.raises(UsageError, match=f"{config.preset}.*paper-"):
