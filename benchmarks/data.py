@@ -12,7 +12,7 @@ from benchmarks.statistics import Yardstick, calibrate
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
 from dyntex.examples import EXAMPLES
-from dyntex.media import read_clip
+from dyntex.media import flatten, read_clip
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".mpg", ".mpeg", ".gif", ".webp", ".apng", ".npy")
 STILLS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -122,7 +122,8 @@ def prepare(source: Source, *, size: int, n_frames: int) -> Ground:
         InputError: it cannot be read, or is too short for both parts.
         UsageError: as :func:`dyntex.media.read_clip` raises it.
     """
-    clip = _eight_bits(read_clip(source.where, size=size, n_frames=2 * n_frames))
+    # What is transparent is measured as it is seen on black.
+    clip = _eight_bits(flatten(read_clip(source.where, size=size, n_frames=2 * n_frames), (0, 0, 0)))
     total, T, note = clip.n_frames, n_frames, ""
     if total - T < T / 2:
         T = 2 * total // 3
