@@ -379,7 +379,7 @@ def test_alpha_wants_a_background_where_the_format_has_none(tmp_path: Path) -> N
 
 
 def test_the_benchmark_measures_what_is_seen_on_black(tmp_path: Path) -> None:
-    straight = ball(36)
+    straight = np.tile(ball(12), (4, 1, 1, 1))
     write_clip(tmp_path / "a.apng", clip_of(straight))
     ground = prepare(Source("a", str(tmp_path / "a.apng")), size=48, n_frames=24)
     assert np.abs(ground.train.to_uint8() - seen(straight, 0)[:24, :, 8:56]).max() <= 0.51
