@@ -19,6 +19,7 @@ FULL: Final = "full"
 
 Extent = int | Literal["full"]
 Padding = Literal["same", "valid"] | tuple[int, int, int]
+Precision = Literal["fp32", "bf16"]
 Activation = Literal["relu", "leaky_relu", "silu", "tanh", "none"]
 
 
@@ -151,6 +152,8 @@ class CoopConfig:
         persistent: share of the chains that go on from earlier revised samples of a replay memory.
         memory: how many revised samples the replay memory holds.
         ema: decay of the averaged generator that synthesizes; 0 for none.
+        precision: "bf16" rounds what the convolutions of the descriptor and of a convolutional generator multiply, and
+            what they hand on; weights, optimisers, sums, samples and the Langevin dynamics are float32 always.
     """
 
     preset: str
@@ -181,6 +184,7 @@ class CoopConfig:
     persistent: float = 0.0
     memory: int = 0
     ema: float = 0.0
+    precision: Precision = "fp32"
 
 
 def to_json(config: Any) -> Any:

@@ -189,7 +189,8 @@ def networks(
     _, channels, _, height, width = y_obs.shape
     n_frames = config.window or y_obs.shape[2]
     cpu = torch.Generator().manual_seed(int(torch.randint(2**31, (1,), generator=rng, device=rng.device)))
-    des = Descriptor(config.descriptor, (channels + condition_channels, n_frames, height, width), rng=cpu)
+    seen = (channels + condition_channels, n_frames, height, width)
+    des = Descriptor(config.descriptor, seen, rng=cpu, precision=config.precision)
     # On the meta device there are shapes and no numbers, and both fits give the shapes of what a checkpoint fills in.
     clip = y_obs if y_obs.is_meta else y_obs.cpu()
     des.fit_reference(clip)
@@ -198,7 +199,8 @@ def networks(
         gen = GaussianTextureGenerator(config.generator, clip, rng=cpu, condition_channels=condition_channels)
     else:
         shape = (channels, n_frames, height, width)
-        gen = Generator(config.generator, shape, rng=cpu, condition_channels=condition_channels)
+        precision = config.precision
+        gen = Generator(config.generator, shape, rng=cpu, condition_channels=condition_channels, precision=precision)
     return des.to(y_obs.device), gen.to(y_obs.device)
 
 

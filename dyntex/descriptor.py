@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dyntex.config import FULL, DescriptorConfig, Head, Layer
+from dyntex.config import FULL, DescriptorConfig, Head, Layer, Precision
 from dyntex.errors import UsageError
 from dyntex.layers import OPEN, Axes, Conv, FullFrameConv, activate, initialise
 
@@ -24,6 +24,7 @@ class Descriptor(nn.Module):
         shape: (C, T, H, W) of the clips that it will see; C counts condition channels too. T matters only to a head
             whose kernel spans time; every other head scores clips of any length.
         rng: draws the initial weights.
+        precision: of the convolutions; "bf16" rounds what they multiply and hand on, and never a sum.
 
     Raises:
         UsageError: the frames are too small for a head.
@@ -32,9 +33,17 @@ class Descriptor(nn.Module):
     ref_mean: Tensor
     ref_std: Tensor
 
-    def __init__(self, config: DescriptorConfig, shape: tuple[int, int, int, int], *, rng: torch.Generator) -> None:
+    def __init__(
+        self,
+        config: DescriptorConfig,
+        shape: tuple[int, int, int, int],
+        *,
+        rng: torch.Generator,
+        precision: Precision = "fp32",
+    ) -> None:
         super().__init__()
         self.config = config
+        self.precision = precision
         self.heads = nn.ModuleList(_Head(head, shape) for head in config.heads)
         initialise(self, config.init_std, rng)
         self.register_buffer("ref_mean", torch.zeros(1, 1, 1, 1, 1))
@@ -55,6 +64,7 @@ class Descriptor(nn.Module):
     def forward(self, y: Tensor, cond: Tensor, *, periodic: Axes = OPEN) -> Tensor:
         """f: (B, C, T, H, W), (B, K, T, H, W) -> (B,); high where y looks like the data."""
         y = torch.cat((y, cond), dim=1) if cond.shape[1] else y
+        y = y.bfloat16() if self.precision == "bf16" else y
         return torch.stack([head(y, periodic) for head in self.heads]).sum(0)
 
     def reference_energy(self, y: Tensor) -> Tensor:
@@ -81,10 +91,15 @@ class _Head(nn.Module):
         y = F.avg_pool3d(y, self.config.pool) if max(self.config.pool) > 1 else y
         h = _apply(self.config.layers, self.trunk, y, periodic)
         sums = [
-            _apply(layers, cast(nn.ModuleList, end), h, periodic).flatten(1).sum(1)
+            _sum(_apply(layers, cast(nn.ModuleList, end), h, periodic))
             for layers, end in zip(self.config.ends, self.ends, strict=True)
         ]
         return self.config.gain * torch.stack(sums).sum(0)
+
+
+def _sum(x: Tensor) -> Tensor:
+    """Over all but the batch, in float32 at least."""
+    return x.flatten(1).sum(1, dtype=torch.promote_types(x.dtype, torch.float32))
 
 
 def _chain(layers: tuple[Layer, ...], channels: int, grid: list[int]) -> tuple[nn.ModuleList, int, list[int]]:

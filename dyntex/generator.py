@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dyntex.config import GeneratorConfig, Layer
+from dyntex.config import GeneratorConfig, Layer, Precision
 from dyntex.errors import UsageError
 from dyntex.layers import OPEN, Axes, ConvTranspose, FullFrameConvTranspose, ShiftNorm, activate, initialise
 
@@ -22,6 +22,7 @@ class Generator(nn.Module):
         shape: (C, T, H, W) of the clips to make, T being the length that one latent of ``latent_shape(T)`` covers.
         condition_channels: K.
         rng: draws the initial weights.
+        precision: of the convolutions; "bf16" rounds what they multiply and hand on.
 
     Raises:
         UsageError: these layers cannot make frames of that size.
@@ -34,9 +35,11 @@ class Generator(nn.Module):
         *,
         rng: torch.Generator,
         condition_channels: int = 0,
+        precision: Precision = "fp32",
     ) -> None:
         super().__init__()
         self.config = config
+        self.precision = precision
         channels, _, *frame = shape
         depth, *grid = config.latent
         up = [math.prod(layer.stride[axis] for layer in config.layers) for axis in (1, 2)]
@@ -84,9 +87,10 @@ class Generator(nn.Module):
         x = z
         if cond.shape[1]:
             x = torch.cat((z, F.adaptive_avg_pool3d(cond, cast(tuple[int, int, int], tuple(z.shape[2:])))), dim=1)
+        x = x.bfloat16() if self.precision == "bf16" else x
         for layer, built, norm in zip(self.config.layers, self.layers, self.norms, strict=True):
             x = activate(norm(built(x, periodic)), layer.activation)
-        return x
+        return x.to(z.dtype)
 
 
 def _length(n: int, layer: Layer, axis: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -37,6 +37,12 @@ def synthesize(
     budget: words.Budget = None,
     seed: words.Seed = 0,
     device: words.Device = "auto",
+    precision: Annotated[
+        Literal["fp32", "bf16", "auto"] | None,
+        typer.Option(
+            help="Of the convolutions; auto measures which is faster here.", show_default="the preset's, fp32"
+        ),
+    ] = None,
     save_model: Annotated[Path | None, typer.Option(help="Folder to save the model to, not the run folder.")] = None,
     run_dir: words.RunDir = None,
     checkpoint_every: words.CheckpointEvery = 60.0,
@@ -85,7 +91,7 @@ def synthesize(
     if save_model is not None:
         check_model_place(save_model, overwrite=overwrite)
     with Teller(quiet=quiet) as teller:
-        work = Work(source, chosen, seed, words.choose_device(device), teller)
+        work = Work(source, chosen, seed, words.choose_device(device), teller).with_precision(precision)
         run = None
         if method == "coop":
             run = work.run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -22,6 +22,12 @@ def train(
     budget: words.Budget = None,
     seed: words.Seed = 0,
     device: words.Device = "auto",
+    precision: Annotated[
+        Literal["fp32", "bf16", "auto"] | None,
+        typer.Option(
+            help="Of the convolutions; auto measures which is faster here.", show_default="the preset's, fp32"
+        ),
+    ] = None,
     run_dir: words.RunDir = None,
     checkpoint_every: words.CheckpointEvery = 60.0,
     resume: words.Resume = False,
@@ -44,7 +50,7 @@ def train(
 
     check_model_place(out, overwrite=overwrite)
     with Teller(quiet=quiet) as teller:
-        work = Work(source, chosen, seed, words.choose_device(device), teller)
+        work = Work(source, chosen, seed, words.choose_device(device), teller).with_precision(precision)
         run = work.run(
             run_dir or out.with_name(f"{out.name}.run"),
             budget=budget,

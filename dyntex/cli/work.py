@@ -6,10 +6,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from dyntex.cli import words
 from dyntex.cli.progress import Teller
@@ -58,6 +58,15 @@ class Work:
             if chunk is None:
                 return
             yield chunk
+
+    def with_precision(self, name: Literal["fp32", "bf16", "auto"] | None) -> Self:
+        """The same work in the precision asked for, which a resumed run has to ask for again; None: the config's."""
+        if name == "auto":
+            from dyntex.precision import choose_precision
+
+            name, why = choose_precision(self.device)
+            self.teller.say(why)
+        return self if name is None else replace(self, config=replace(self.config, precision=name))
 
     def settings(self) -> dict[str, Any]:
         """What the result depends on."""

@@ -1,0 +1,106 @@
+"""bf16 rounds what convolutions multiply, and nothing else; and the choice of a precision follows the measurement."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dyntex import precision
+from dyntex.config import CoopConfig, DescriptorConfig, Head, Layer, from_json, to_json
+from dyntex.coop import Teaching, revise, teach
+from dyntex.coopnets import nothing
+from dyntex.descriptor import Descriptor
+from dyntex.presets import preset
+
+ROUNDING = 2.0**-8
+"""Of one bf16 number: 8 bits of significand."""
+
+
+def small(name: str) -> CoopConfig:
+    """A paper preset with few channels in its full-frame layers."""
+    config = preset("paper-fc64")
+    head = config.descriptor.heads[0]
+    layers = tuple(replace(layer, channels=min(layer.channels, 12)) for layer in head.layers)
+    up = config.generator.layers  # type: ignore[union-attr]
+    generator = replace(
+        config.generator,  # type: ignore[type-var]
+        layers=(replace(up[0], channels=16), replace(up[1], channels=9, kernel=(5, 4, 4)), up[2]),
+        init_std=0.1,
+    )
+    descriptor = replace(config.descriptor, heads=(Head(layers),), init_std=0.1)
+    return replace(config, descriptor=descriptor, generator=generator, size=8, precision=name)  # type: ignore[arg-type]
+
+
+def taught(name: str) -> tuple[Teaching, torch.Tensor]:
+    rng = torch.Generator().manual_seed(0)
+    y_obs = torch.rand((1, 3, 8, 8, 8), generator=rng) * 2.0 - 1.0
+    t = Teaching(replace(small(name), n_steps=1), y_obs, rng=rng)
+    next(teach(t, y_obs, nothing(y_obs), rng=rng))
+    return t, y_obs
+
+
+def test_bf16_rounds_gradients_a_little_and_keeps_everything_that_lasts_in_float32():
+    (exact, y_obs), (rounded, _) = taught("fp32"), taught("bf16")
+    for name in ("des", "gen"):
+        ours, theirs = getattr(rounded, name), getattr(exact, name)
+        assert {p.dtype for p in ours.parameters()} | {p.grad.dtype for p in ours.parameters()} == {torch.float32}
+        g, h = (torch.cat([p.grad.flatten() for p in net.parameters()]) for net in (ours, theirs))
+        # Each of four layers rounds input, weights and output, each way: some 20 errors of a rounding, in quadrature 4;
+        # and the descriptor's gradient is a difference of two that are a few times larger.
+        assert 0.0 < float((g - h).norm() / h.norm()) < 20 * ROUNDING
+        state = getattr(rounded, f"opt_{name}").state
+        assert {v.dtype for slots in state.values() for v in slots.values()} == {torch.float32}
+    y = revise(rounded.des, y_obs, nothing(y_obs), rounded.config, rng=torch.Generator().manual_seed(1))
+    assert y.dtype == torch.float32
+    assert rounded.des.energy(y, nothing(y)).dtype == torch.float32
+
+
+def test_a_score_is_summed_in_float32():
+    """4096 ones and a half: bf16 cannot tell 4097 from 4096, float32 can."""
+    config = DescriptorConfig((Head((Layer(1, (1, 1, 1), activation="none"),)),))
+    des = Descriptor(config, (1, 4, 32, 33), rng=torch.Generator(), precision="bf16")
+    des.heads[0].trunk[0].weight.data.fill_(1.0)
+    y = torch.ones(1, 1, 4, 32, 33)
+    assert float(des(y, nothing(y))) == 4 * 32 * 33
+
+
+def test_bf16_leaves_the_stationary_law_of_the_langevin_dynamics():
+    """A linear f moves q = N(0, s^2) by s^2 w: after 40 steps of step = s the chain is AR(1) with a = 1/2.
+
+    Its variance is s^2 / (1 - 1/4), discretisation included; w = 1/4 is exact in bf16, so that nothing is rounded but
+    the input, on which a linear f's gradient does not depend. 6 standard errors of 98304 pixels.
+    """
+    s, w = 0.5, 0.25
+    config = CoopConfig(
+        "linear",
+        DescriptorConfig((Head((Layer(1, (1, 1, 1), activation="none"),)),), ref_std=s),
+        preset("paper-fc64").generator,
+        step=s,
+        precision="bf16",
+    )
+    des = Descriptor(config.descriptor, (1, 24, 64, 64), rng=torch.Generator(), precision="bf16")
+    des.heads[0].trunk[0].weight.data.fill_(w)
+    y = torch.zeros(1, 1, 24, 64, 64)
+    y = revise(des, y, nothing(y), config, rng=torch.Generator().manual_seed(0), n_steps=40)
+    var = s**2 / (1.0 - 0.25)
+    assert abs(float(y.mean()) - s**2 * w) < 6.0 * math.sqrt(var / y.numel())
+    assert abs(float(y.var()) / var - 1.0) < 6.0 * math.sqrt(2.0 / y.numel())
+
+
+@pytest.mark.parametrize(("gain", "expected"), [(4.0, "bf16"), (1.1, "fp32"), (0.02, "fp32")])
+def test_auto_takes_what_was_faster_and_says_so(monkeypatch: pytest.MonkeyPatch, gain: float, expected: str):
+    monkeypatch.setattr(precision, "_seconds", lambda dtype, _: 1.0 if dtype == torch.float32 else 1.0 / gain)
+    chosen, sentence = precision.choose_precision(torch.device("cpu"))
+    assert chosen == expected
+    assert sentence.startswith(f"precision {expected}:")
+    assert ("4.0 times as fast" if gain == 4.0 else "times as") in sentence
+    assert ("50.0 times as slow" in sentence) == (gain == 0.02)
+
+
+def test_a_measured_choice_is_one_that_a_config_can_hold():
+    chosen, _ = precision.choose_precision(torch.device("cpu"))
+    config = replace(preset("fast"), precision=chosen)
+    assert from_json(to_json(config)) == config
