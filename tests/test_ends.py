@@ -162,7 +162,7 @@ def test_a_baseline_loops_and_its_seam_is_told(source: Path, tmp_path: Path, met
     power = ((y[0] - y[-1]) ** 2).mean() / 127.5**2
     assert seam["step"] ** 2 + 1 / 6 / 127.5**2 == pytest.approx(power, rel=0.04)
     assert 0 <= seam["own_step_percentile"] <= 100
-    assert "the step from the last frame to the first is at the" in outcome.err
+    assert "the step from the last frame to the first is at percentile" in outcome.err
     assert "of the clip's steps" in outcome.err
 
 

@@ -83,8 +83,8 @@ class Ends:
                 step, bend, of = s.step_percentile, s.acceleration_percentile, "clip's"
             word = "like any other" if s.is_ordinary else "NOT like the others (5 to 95 is ordinary)"
             teller.say(
-                f"the step {where[axis]} is at the {step:.0f}th percentile of the {of} steps, the acceleration at the "
-                f"{bend:.0f}th of its accelerations: {word}"
+                f"the step {where[axis]} is at percentile {step:.0f} of the {of} steps, the acceleration at percentile "
+                f"{bend:.0f}: {word}"
             )
         return {axis: {key: _rounded(v) for key, v in asdict(s).items() if key != "axis"} for axis, s in found.items()}
 

@@ -1,0 +1,63 @@
+"""The page of seams: every clip and method on it, and an open end told from a loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from baselines.lds import LDS
+from benchmarks.seams import FEW, Cell, Draw, measure, ordinary_places, page
+from dyntex.clip import Clip
+from dyntex.media import read_clip
+from dyntex.seam import Seam
+
+
+def test_a_cell_tells_medians_and_how_many_are_ordinary():
+    def at(step: float, bend: float) -> Seam:
+        return Seam("t", 0.1, 0.1, step, bend, 50.0, 50.0)
+
+    cell = Cell([at(10, 20), at(50, 96), at(90, 60)], {})
+    assert cell.shown() == "50 / 60 (2 of 3)"
+
+
+def test_loops_are_drawn_as_loops_and_their_amplitude_is_over_the_free_samples():
+    clip = read_clip("example:ripples", size=16, n_frames=64)
+    asked: list[tuple[int, bool]] = []
+
+    def draw(n: int, loop: bool, rng: torch.Generator) -> Clip:
+        asked.append((n, loop))
+        mean = clip.video.mean(1, keepdim=True)
+        # A loop of half the deviation, by a real clip's frames: a quarter of the power.
+        return Clip(mean + (0.5 if loop else 1.0) * (clip.video[:, :64] - mean), clip.fps)
+
+    cell = measure(draw, clip, seeds=5)
+    assert {(n, loop): asked.count((n, loop)) for n, loop in asked} == {
+        (64, True): 5 + FEW, (32, True): FEW, (16, True): FEW, (64, False): FEW
+    }  # fmt: skip
+    assert all(abs(ratio - 0.25) < 1e-6 for ratio in cell.amplitude.values())
+
+
+def test_about_nine_in_ten_of_a_real_clips_places_pass():
+    clip = read_clip("example:ripples", size=16, n_frames=64)
+    # Two tests that each leave out a tenth: between four fifths and nine tenths, give or take one place of 61.
+    assert 0.78 <= ordinary_places(clip) <= 0.92
+
+
+def test_the_page_has_a_row_for_each_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fitted(clip: Clip, *, iterations: int) -> dict[str, Draw]:
+        def draw(n: int, loop: bool, rng: torch.Generator) -> Clip:
+            return LDS.fit(clip, rng=rng).synthesize(n, rng=rng, loop=loop)
+
+        return {"lds": draw, "fft-lds": draw, "hosvd": draw, "fast": draw}
+
+    monkeypatch.setattr("benchmarks.seams.fitted", fitted)
+    noise = np.random.default_rng(0).integers(0, 255, (20, 16, 16, 3), dtype=np.uint8)
+    np.save(tmp_path / "noise.npy", noise)
+    where = [str(tmp_path / "noise.npy")]
+    text = page(where, size=16, n_frames=20, seeds=1, iterations=1, command="the command")
+    assert "Made by `the command`" in text
+    assert text.count("\n| noise |") == 3
+    assert "of 1)" in text
