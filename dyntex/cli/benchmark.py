@@ -47,6 +47,9 @@ def benchmark(
     device: words.Device = "auto",
     out: Folder = Path("benchmark"),
     shard: Annotated[str, typer.Option(help="i/n: do the i-th of n parts, to be merged.")] = "1/1",
+    reference: Annotated[
+        bool, typer.Option("--reference", help="With --task speed: paper-fc64 or -fc128 beside its obvious form.")
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Tiny: a look at the whole, never a number to quote.")] = False,
     quiet: words.Quiet = False,
     as_json: words.AsJson = False,
@@ -57,6 +60,11 @@ def benchmark(
     `dyntex benchmark tables` writes the tables as Markdown.
     """
     if context.invoked_subcommand is not None:
+        return
+    if reference:
+        from dyntex.cli.pace import pace
+
+        pace(_split(task), _split(methods), device=device, frames=frames, quiet=quiet, as_json=as_json)
         return
     from rich.console import Console
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import sys
@@ -149,6 +150,8 @@ def choose_device(name: str) -> torch.device:
 
     # Squared gradients of a large generator underflow, and a CPU takes fifty times as long for a denormal number.
     torch.set_flush_denormal(True)
+    # Read at PyTorch's first allocation: large tensors in pages of 2 MiB, a fifth of the time to touch fresh memory.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device("cuda" if there["cuda"] else "cpu")
