@@ -89,6 +89,11 @@ def test_colour_beyond_its_alpha_is_cut_to_white() -> None:
     assert frame[0, 0].tolist() == [255, 254, 0, 128]  # 0.5 / (128 / 255) = 0.996: by the alpha that is written
 
 
+def test_colour_without_alpha_is_not_written() -> None:
+    (frame,) = levels(Clip(torch.tensor([0.5, 0.0, -1.0, -1.0]).view(4, 1, 1, 1), FPS), bits=8)
+    assert frame[0, 0].tolist() == [0, 0, 0, 0]
+
+
 def test_flatten_is_over() -> None:
     straight = ball()
     for colour in ((0, 0, 0), (255, 255, 255), (10, 200, 77)):
@@ -169,6 +174,7 @@ def test_half_clear_prores_is_half_clear(tmp_path: Path) -> None:
         write_clip(tmp_path / "a.mov", clip_of(rgba), overwrite=True)
         found = (read_clip(tmp_path / "a.mov").video[3, :, :8] + 1) / 2 * 255
         assert torch.allclose(found, torch.tensor(float(alpha)), atol=0.26), alpha  # a level of 10 bits
+    assert (found == 255).all()  # solid is solid, to the last bit
 
 
 def test_one_transparent_frame_gives_all_of_them_alpha(tmp_path: Path) -> None:
