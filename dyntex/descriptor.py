@@ -64,8 +64,7 @@ class Descriptor(nn.Module):
     def forward(self, y: Tensor, cond: Tensor, *, periodic: Axes = OPEN) -> Tensor:
         """f: (B, C, T, H, W), (B, K, T, H, W) -> (B,); high where y looks like the data."""
         y = torch.cat((y, cond), dim=1) if cond.shape[1] else y
-        y = y.bfloat16() if self.precision == "bf16" else y
-        return torch.stack([head(y, periodic) for head in self.heads]).sum(0)
+        return torch.stack([head(y, periodic, self.precision) for head in self.heads]).sum(0)
 
     def reference_energy(self, y: Tensor) -> Tensor:
         """|y - m|^2 / 2 s^2, the part of the energy that is not learnt: (B, C, T, H, W) -> (B,)."""
@@ -87,8 +86,9 @@ class _Head(nn.Module):
         self.trunk, channels, grid = _chain(config.layers, channels, grid)
         self.ends = nn.ModuleList(_chain(end, channels, grid)[0] for end in config.ends)
 
-    def forward(self, y: Tensor, periodic: Axes) -> Tensor:
+    def forward(self, y: Tensor, periodic: Axes, precision: Precision) -> Tensor:
         y = F.avg_pool3d(y, self.config.pool) if max(self.config.pool) > 1 else y
+        y = y.bfloat16() if precision == "bf16" else y
         h = _apply(self.config.layers, self.trunk, y, periodic)
         sums = [
             _sum(_apply(layers, cast(nn.ModuleList, end), h, periodic))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from commands import TINY, done
 
 from dyntex import precision
 from dyntex.config import CoopConfig, DescriptorConfig, Head, Layer, from_json, to_json
@@ -104,3 +107,16 @@ def test_a_measured_choice_is_one_that_a_config_can_hold():
     chosen, _ = precision.choose_precision(torch.device("cpu"))
     config = replace(preset("fast"), precision=chosen)
     assert from_json(to_json(config)) == config
+
+
+@pytest.mark.parametrize(("words", "expected"), [((), "fp32"), (("--precision", "bf16"), "bf16")])
+def test_the_run_keeps_the_precision_that_it_was_asked_for(tmp_path: Path, words: tuple[str, ...], expected: str):
+    done("train", "example:ripples", "-o", tmp_path / "m", *TINY, *words, "--quiet")
+    assert json.loads((tmp_path / "m" / "config.json").read_text())["config"]["precision"] == expected
+
+
+def test_auto_says_what_it_chose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(precision, "choose_precision", lambda _: ("bf16", "precision bf16: because"))
+    outcome = done("train", "example:ripples", "-o", tmp_path / "m", *TINY, "--precision", "auto")
+    assert "precision bf16: because" in outcome.err
+    assert json.loads((tmp_path / "m" / "config.json").read_text())["config"]["precision"] == "bf16"

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from commands import done, dyntex
 from torch import Tensor, nn
 
 from benchmarks.pace import STAGES, Pace, Toolkit, count, measure_pace, run_stages
@@ -195,3 +196,35 @@ def test_the_reference_leaves_the_global_generator_alone():
 def test_a_preset_without_a_reference_is_refused(config: CoopConfig):
     with pytest.raises(UsageError, match=f"{config.preset}.*paper-"):
         Reference(config, (3, 64, 64, 64))
+
+
+def test_the_command_measures_the_presets_named_or_paper_fc64(monkeypatch: pytest.MonkeyPatch):
+    measured = []
+
+    def measure(config: CoopConfig, **_: object) -> list[Pace]:
+        measured.append(config.preset)
+        return [Pace("G0", naive=6.0, toolkit=2.0, gflop=50.0, peak=100.0)]
+
+    monkeypatch.setattr("benchmarks.pace.measure_pace", measure)
+    printed = " ".join(done("benchmark", "--task", "speed", "--reference", "--quiet").out.split())
+    assert measured == ["paper-fc64"]
+    assert all(word in printed for word in ("G0", "6.00", "2.00", "3.0", "25", "25%", "100 GFLOP/s"))
+    words = ("benchmark", "--task", "speed", "--reference", "--methods", "paper-fc128,paper-fc64", "--quiet", "--json")
+    numbers = done(*words).json
+    assert list(numbers) == ["paper-fc128", "paper-fc64"]
+    assert numbers["paper-fc64"][0]["ratio"] == 3.0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--task", "paper"), "--task speed"),
+        (("--task", "speed", "--methods", "fast"), "fast"),
+        (("--task", "speed", "--methods", "lds"), "lds"),
+    ],
+)
+def test_what_has_no_reference_is_refused_in_a_sentence(words: tuple[str, ...], said: str):
+    outcome = dyntex("benchmark", "--reference", "--quiet", *words)
+    assert outcome.code == 2
+    assert outcome.err.startswith("dyntex:")
+    assert said in outcome.err

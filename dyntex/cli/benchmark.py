@@ -21,6 +21,8 @@ app = typer.Typer(invoke_without_command=True)
 
 QUICK = {"size": 32, "frames": 24, "seeds": 1}
 QUICK_ITERATIONS = 10
+PACED = ("paper-fc64",)
+"""What --reference measures unless --methods names others."""
 FIT = {"statistics": 3, "extrapolation": 6}
 """Columns of a table that fit a terminal: not the ten ratios, not SSIM at each horizon. The report has them all."""
 
@@ -64,7 +66,9 @@ def benchmark(
     if reference:
         from dyntex.cli.pace import pace
 
-        pace(_split(task), _split(methods), device=device, frames=frames, quiet=quiet, as_json=as_json)
+        source = context.get_parameter_source("methods")
+        presets = PACED if source is not None and source.name == "DEFAULT" else _split(methods)
+        pace(_split(task), presets, device=device, frames=frames, quiet=quiet, as_json=as_json)
         return
     from rich.console import Console
 
