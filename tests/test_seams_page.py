@@ -17,10 +17,11 @@ from dyntex.seam import Seam
 
 def test_a_cell_tells_medians_and_how_many_are_ordinary():
     def at(step: float, bend: float) -> Seam:
-        return Seam("t", 0.1, 0.1, step, bend, 50.0, 50.0)
+        return Seam("t", 0.1, 0.1, step, bend, step / 10, bend / 10)
 
     cell = Cell([at(10, 20), at(50, 96), at(90, 60)], {})
-    assert cell.shown() == "50 / 60 (2 of 3)"
+    assert cell.among_real() == "50 / 60 (2 of 3)"
+    assert cell.among_own() == "5 / 6 (2 of 3)"  # not 1 / 2
 
 
 def test_loops_are_drawn_as_loops_and_their_amplitude_is_over_the_free_samples():
@@ -59,5 +60,5 @@ def test_the_page_has_a_row_for_each_clip(tmp_path: Path, monkeypatch: pytest.Mo
     where = [str(tmp_path / "noise.npy")]
     text = page(where, size=16, n_frames=20, seeds=1, iterations=1, command="the command")
     assert "Made by `the command`" in text
-    assert text.count("\n| noise |") == 3
+    assert text.count("\n| noise |") == 4
     assert "of 1)" in text
