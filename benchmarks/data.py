@@ -123,7 +123,7 @@ def prepare(source: Source, *, size: int, n_frames: int) -> Ground:
         UsageError: as :func:`dyntex.media.read_clip` raises it.
     """
     # What is transparent is measured as it is seen on black.
-    clip = _eight_bits(flatten(read_clip(source.where, size=size, n_frames=2 * n_frames), (0, 0, 0)))
+    clip = eight_bits(flatten(read_clip(source.where, size=size, n_frames=2 * n_frames), (0, 0, 0)))
     total, T, note = clip.n_frames, n_frames, ""
     if total - T < T / 2:
         T = 2 * total // 3
@@ -152,6 +152,6 @@ def fresh_sample(ground: Ground, *, seed: int) -> Clip:
     )
 
 
-def _eight_bits(clip: Clip) -> Clip:
-    """As a video file holds it; examples have finer levels, and samples, which are kept as files, could not match."""
+def eight_bits(clip: Clip) -> Clip:
+    """A clip in the 256 levels in which all are measured: examples, and the files of samples, have finer ones."""
     return Clip.from_uint8(clip.to_uint8(), clip.fps)

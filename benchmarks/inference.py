@@ -21,7 +21,7 @@ from dyntex.gaussian_texture import GaussianTextureGenerator
 STEPS = 60
 """Iterations of L-BFGS from nothing."""
 
-STEPS_FROM_MODE = 7
+STEPS_FROM_MODE = 8
 """Iterations from the mode of the linear model."""
 
 FAR = 3.0

@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.cells import ROW, WHOLE, Cell, Row, Settings, Shard, groups
 from benchmarks.conditioned import Conditioned
-from benchmarks.data import Ground, Source, prepare
+from benchmarks.data import Ground, Source, eight_bits, prepare
 from benchmarks.kept import keep, recall
 from benchmarks.methods import Fitted, fit, is_neural, neural_config
 from benchmarks.results import RESULTS, claim, collect
@@ -161,7 +161,7 @@ class Sweep:
         ground = self._ground_of(cell.source)
         about = load_json(cell.folder(self.out) / DRAWN)
         clips = {
-            stem: Clip(read_clip(cell.folder(self.out) / (stem + LOSSLESS)).video, ground.train.fps)
+            stem: eight_bits(Clip(read_clip(cell.folder(self.out) / (stem + LOSSLESS)).video, ground.train.fps))
             for stem in about.pop("clips")
         }
         found = measure(cell.task, clips, ground, control=cell.method if cell.control else None)

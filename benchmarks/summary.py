@@ -157,3 +157,9 @@ def best(lines: Sequence[Line], task: str) -> list[int | None]:
         able = [(value, i) for value, i in able if not math.isnan(value)]
         winners.append(max(able)[1] if able and column.better else None)
     return winners
+
+
+def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, its first column to the left."""
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rule, *rows))

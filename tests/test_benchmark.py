@@ -329,6 +329,10 @@ def test_another_configuration_changes_nothing(clips: list[Source], tmp_path: Pa
     assert files_of(out) == before
 
 
+def is_first(row: dict[str, Any], clips: list[Source]) -> bool:
+    return row["seed"] == 0 and row["clip"] == clips[0].name
+
+
 def test_a_sweep_may_grow_and_what_is_measured_stays(clips: list[Source], tmp_path: Path):
     out, small = tmp_path / "out", replace(CHEAP, tasks=("paper",), seeds=1)
     first = Sweep(small, clips[:1], out).run()
@@ -360,11 +364,13 @@ def test_a_sweep_may_grow_and_what_is_measured_stays(clips: list[Source], tmp_pa
     assert sorted(map(repr, without_timings(done)["rows"])) == sorted(map(repr, without_timings(whole)["rows"]))
     parts = [tmp_path / name for name in both.methods]
     for part in parts:
-        Sweep(replace(CHEAP, methods=(part.name,)), clips, part).run()
-    assert without_timings(merge(parts, tmp_path / "merged")) == without_timings(whole)
+        Sweep(replace(CHEAP, methods=(part.name,), seeds=1), clips[:1], part).run()
+    merged = merge(parts, tmp_path / "merged")
+    assert merged["complete"]
+    assert without_timings(merged)["rows"] == [row for row in without_timings(whole)["rows"] if is_first(row, clips)]
 
 
-NEURAL = Settings(("paper", "statistics"), ("fast",), size=SIZE, frames=T, seeds=1, iterations=3)
+NEURAL = Settings(("paper",), ("fast",), size=SIZE, frames=T, seeds=1, iterations=3)
 
 KILLED = """
 import json, os, signal, sys
@@ -387,8 +393,9 @@ run.Sweep(NEURAL, find_clips([sys.argv[2]]), Path(sys.argv[3])).run()
 def test_a_sweep_killed_after_training_does_not_train_again(
     clips: list[Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    whole = Sweep(NEURAL, clips[:1], tmp_path / "whole").run()
+    whole = Sweep(NEURAL, clips[:1], tmp_path / "whole", keep_models=False).run()
     assert {row["status"] for row in whole["rows"]} == {"ok"}
+    assert not (tmp_path / "whole" / "models").exists()
     out = tmp_path / "out"
     words = [str(Path(__file__).parent), clips[0].where, str(out), str(torch.get_num_threads())]
     ended = subprocess.run([sys.executable, "-c", KILLED, *words], cwd=Path(__file__).parents[1], check=False)
@@ -407,17 +414,18 @@ def test_a_sweep_killed_after_training_does_not_train_again(
     (before,), (after,) = (rows_of(grown, task=task, method="fast") for task in ("paper", "extrapolation"))
     assert after["fit_seconds"] == before["fit_seconds"] > 0
 
-    # Networks of another clip are no use, nor are those whose saving was cut short, nor any that were not kept.
+    # Networks of another clip or config are no use, nor are damaged ones, or those whose saving was cut short.
     model = out / "models" / "fast" / "water" / "0"
     ground, config = prepare(clips[0], size=SIZE, n_frames=T), neural_config("fast", iterations=3)
     assert recall(model, ground.train, config, device="cpu") is not None
     assert recall(model, ground.heldout, config, device="cpu") is None
     assert recall(model, ground.train, neural_config("fast", iterations=4), device="cpu") is None
-    (model / "model.safetensors").write_bytes((model / "model.safetensors").read_bytes()[:1000])
+    whole_file = (model / "model.safetensors").read_bytes()
+    (model / "model.safetensors").write_bytes(whole_file[:1000])
     assert recall(model, ground.train, config, device="cpu") is None
-    again = Sweep(NEURAL, clips[:1], tmp_path / "lean", keep_models=False).run()
-    assert without_timings(again) == without_timings(whole)
-    assert not (tmp_path / "lean" / "models").exists()
+    (model / "model.safetensors").write_bytes(whole_file)
+    (model / "fitted.json").unlink()
+    assert recall(model, ground.train, config, device="cpu") is None
 
 
 def test_an_unreadable_clip_is_failed_rows_among_good_ones(clips: list[Source], tmp_path: Path):

@@ -16,12 +16,18 @@ import torch
 from typer.testing import CliRunner
 
 from benchmarks.conditioned import ANCHOR_FRAMES, Conditioned
+from benchmarks.data import Source
+from benchmarks.ladder import CORRUPTIONS, climb, corrupt, ghost
+from benchmarks.margins import differences, margins
 from benchmarks.metrics import psnr
 from benchmarks.plots import temporal_spectrum
+from benchmarks.proof import proof
+from benchmarks.statistics import STATISTICS
 from benchmarks.summary import Column, Summary, best, shown, summarise, table
 from dyntex.cli import app
 from dyntex.clip import Clip
 from dyntex.coopnets import CoopNets
+from dyntex.errors import InputError
 from dyntex.examples import make
 from dyntex.presets import FAST
 
@@ -158,3 +164,102 @@ def test_json_is_the_results(finished: Path):
     words = ["--clips", "example:ripples", "--methods", "lds", "--task", "paper,extrapolation", "--quick"]
     result = CliRunner().invoke(app, ["benchmark", *words, "-o", str(finished), "--json", "-q"])
     assert json.loads(result.stdout) == json.loads((finished / "results.json").read_text())
+
+
+# Margins, the score's proof, the ladder
+
+
+def paper_row(method: str, clip: str, seed: int, level: float, likeness: float) -> dict[str, Any]:
+    anchored = {"anchored_psnr": level + 1.0, "anchored_ssim": likeness + 0.1}
+    return row(method, clip, seed, level) | {"ssim": likeness} | anchored
+
+
+def test_margins_are_of_equal_clips_and_seeds():
+    rows = [
+        paper_row("lds", "a", 0, 20.0, 0.50),
+        paper_row("lds", "a", 1, 22.0, 0.50),
+        paper_row("lds", "b", 0, 10.0, 0.50),
+        paper_row("fast", "a", 0, 20.1, 0.51),
+        paper_row("fast", "a", 1, 22.3, 0.51),
+        paper_row("fast", "b", 0, 11.0, 0.50),
+        paper_row("fast", "b", 1, 99.0, 0.99),  # LDS has no such row
+        row("copy", "a", 0, None, control=True),
+    ]
+    found = differences(rows, "fast", "lds", "psnr")
+    assert [(r["clip"], r["seed"], round(r["psnr"], 6)) for r in found] == [("a", 0, 0.1), ("a", 1, 0.3), ("b", 0, 1.0)]
+    page = margins(rows)
+    # 0.2 on a, short of .26, and 1.0 on b: 0.60 in all; no spread, because b has one seed.
+    assert "| fast − lds | PSNR free | 0.60 | ≥ 0.26 | a (+0.20) |" in page
+    assert "| fast − lds | SSIM free | 0.0050 | ≥ 0.005 | b (+0.0000) |" in page
+    assert "| fast − lds | PSNR anchored | 0.60 | ≥ 0.26 | a (+0.20) |" in page
+    assert "hosvd" not in page
+    assert margins([r for r in rows if r["method"] != "fast"]) == ""
+
+
+def test_the_proof_ranks_the_controls_and_names_what_exposes_them():
+    def control(name: str, clip: str, score: float, **numbers: float) -> dict[str, Any]:
+        about = {"task": "statistics", "method": name, "clip": clip, "seed": 0, "control": True, "status": "ok"}
+        rest = dict.fromkeys(STATISTICS, 1.0) | {"copy_distance": 1.0, "diversity": 1.0}
+        return about | {"score": score} | rest | numbers
+
+    rows = [
+        control("later-real", "a", 1.0),
+        control("copy", "a", 1.0, copy_distance=0.0, diversity=0.0),
+        control("mean-frame", "a", 4.0, flicker=9.0, motion=7.0),
+        control("reversed-real", "a", 1.2, direction=5.0),
+        control("later-real", "b", 1.0),
+        control("copy", "b", 1.0, copy_distance=0.0, diversity=0.0),
+        control("mean-frame", "b", 0.9, copy_distance=0.6),
+        control("reversed-real", "b", 1.4, direction=2.9),
+    ]
+    said, ranking, exposed = proof(rows)
+    assert "level with the copy, on 1 of 2 clips" in said
+    assert "| a | later-real 1.00, copy 1.00, reversed-real 1.20, mean-frame 4.00 |" in ranking
+    assert "| b | mean-frame 0.90, later-real 1.00, copy 1.00, reversed-real 1.40 |" in ranking
+    copy = "copy distance 0.00; diversity 0.00"
+    assert f"| a | {copy} | score 4.00; flicker 9.0 | direction 5.0 |" in exposed
+    assert f"| b | {copy} | **not exposed** | **not exposed** |" in exposed
+    assert proof([r | {"control": False} for r in rows]) == []
+
+
+def test_each_corruption_is_what_it_says():
+    real = make("flame", size=32, n_frames=32)
+    y = real.video[:, :16]
+
+    def made(name: str, amount: float) -> torch.Tensor:
+        return corrupt(real, name, amount, n_frames=16).video
+
+    assert all(corrupt(real, name, amounts[0], n_frames=8).n_frames == 8 for name, amounts in CORRUPTIONS.items())
+    assert torch.equal(made("reversal", 1), y.flip(1))
+    assert torch.equal(made("speed", 2), real.video[:, ::2])
+    assert torch.equal(made("freezing", 4)[:, 4:8], y[:, 4:5].expand(-1, 4, -1, -1))
+    inside = (y.abs() < 0.8).all(0)  # where nothing is cut off at black or white
+    shift = (made("colour shift", 0.1) - y)[:, inside]
+    torch.testing.assert_close(shift, torch.tensor([[0.1], [0.0], [-0.1]]).expand_as(shift), atol=1e-6, rtol=0)
+    mean = y.mean(1, keepdim=True)
+    torch.testing.assert_close(made("fading", 0.5) - mean, 0.5 * (y - mean), atol=1e-6, rtol=0)
+    # A few thousand values: the deviation is known to 2 %.
+    assert float((made("noise", 0.05) - y)[:, inside].std()) == pytest.approx(0.05, rel=0.05)
+    # A blur keeps the mean but at the frame's rim, and takes contrast away; a ghost has the clip's mean.
+    blurry = made("blur", 2.0)
+    assert float(blurry.mean()) == pytest.approx(float(y.mean()), abs=0.01)
+    assert blurry.diff(dim=-1).abs().mean() < 0.7 * y.diff(dim=-1).abs().mean()
+    spirit = ghost(y, rng=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(spirit.mean(1, keepdim=True), mean, atol=1e-5, rtol=0)
+
+
+def test_the_ladder_is_a_table_of_scores(tmp_path: Path):
+    page = tmp_path / "ladder.md"
+    words = ["benchmark", "ladder", "--clips", "example:ripples", "--size", "32", "--frames", "16", "-o", str(page)]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    lines = page.read_text(encoding="utf-8").splitlines()
+    table = {tuple(cell.strip() for cell in line.split("|")[1:3]): line for line in lines if line.startswith("| ")}
+    assert {key[0] for key in table} == {"corruption", "---", "nothing", *CORRUPTIONS}
+    assert table["nothing", "0"].split("|")[3].strip() == "1.00"  # by definition
+    source = Source("ripples", "example:ripples")
+    score = climb(source, size=32, n_frames=16)["noise", 0.3]
+    assert table["noise", "0.3"].split("|")[3].strip() == f"{score.value:.2f}"
+    assert score.value > 1.5
+    np.save(tmp_path / "ripples.npy", make("ripples", size=32, n_frames=20).to_uint8())
+    with pytest.raises(InputError, match=r"ripples has 20 frames: lower --frames to 10"):
+        climb(Source("ripples", str(tmp_path / "ripples.npy")), size=32, n_frames=16)

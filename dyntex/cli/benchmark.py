@@ -26,6 +26,10 @@ PACED = ("paper-fc64",)
 FIT = {"statistics": 3, "extrapolation": 6}
 """Columns of a table that fit a terminal: not the ten ratios, not SSIM at each horizon. The report has them all."""
 
+QUICK_CLIPS = ["example:ripples", "example:flame"]
+"""The examples that are made in a moment; quick is a minute on two cores."""
+CLIPS = "A folder of clips, files, example:NAME, or examples; repeat or join by commas."
+
 Folder = Annotated[Path, typer.Option("--out", "-o", help="Folder of the benchmark.")]
 
 
@@ -39,8 +43,8 @@ def benchmark(
         list[str], typer.Option(help="lds, fft-lds, hosvd, kpcr, or CoopNets by preset: fast (coop), paper-fc64, ...")
     ] = ["lds", "fft-lds", "hosvd", "kpcr", "fast"],  # noqa: B006
     clips: Annotated[
-        list[str], typer.Option(help="A folder of clips, files, example:NAME, or examples; repeat or join by commas.")
-    ] = ["examples"],  # noqa: B006
+        list[str] | None, typer.Option(help=CLIPS, show_default="examples; two of them with --quick")
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Side of the square frames.", show_default="64")] = None,
     frames: Annotated[int | None, typer.Option(help="Frames to learn from.", show_default="64")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many, from 0.", show_default="3")] = None,
@@ -49,6 +53,10 @@ def benchmark(
     device: words.Device = "auto",
     out: Folder = Path("benchmark"),
     shard: Annotated[str, typer.Option(help="i/n: do the i-th of n parts, to be merged.")] = "1/1",
+    models: Annotated[
+        bool,
+        typer.Option("--models/--no-models", help="Keep the trained networks, so that no later task trains again."),
+    ] = True,
     reference: Annotated[
         bool, typer.Option("--reference", help="With --task speed: paper-fc64 or -fc128 beside its obvious form.")
     ] = False,
@@ -82,7 +90,7 @@ def benchmark(
         numbers = QUICK | ({"iterations": QUICK_ITERATIONS} if budget is None else {}) | numbers
     settings = Settings(_split(task), _split(methods), device=str(words.choose_device(device)), **numbers)
     part = Shard.parse(shard)
-    sources = find_clips([word for text in clips for word in ([text] if Path(text).exists() else text.split(","))])
+    sources = find_clips(_places(clips or (QUICK_CLIPS if quick else ["examples"])))
     console = Console(stderr=True, highlight=False, emoji=False)
 
     def say(row: Row, done: int, total: int) -> None:
@@ -91,8 +99,7 @@ def benchmark(
             name = f"{row['task']} {row['method']} {row['clip']} seed {row['seed']}"
             console.print(f"{done:>{len(str(total))}}/{total} {name}{state}", markup=False, soft_wrap=True)
 
-    command = shlex.join(["dyntex", *sys.argv[1:]])
-    results = Sweep(settings, sources, out, shard=part, command=command, on_row=say).run()
+    results = Sweep(settings, sources, out, shard=part, keep_models=models, command=_command(), on_row=say).run()
     _finish(results, out, quiet=quiet, as_json=as_json)
 
 
@@ -120,13 +127,40 @@ def tables(
     from benchmarks.results import load_results
     from benchmarks.tables import markdown
 
+    _check_page(out, overwrite=overwrite)
+    page = markdown(load_results(folder), title=title, command=_command())
+    out.write_text(page, encoding="utf-8")
+    print(out)
+
+
+@app.command()
+def ladder(
+    clips: Annotated[list[str], typer.Option(help=CLIPS)] = ["examples"],  # noqa: B006
+    size: Annotated[int, typer.Option(help="Side of the square frames.")] = 64,
+    frames: Annotated[int, typer.Option(help="Of the corrupted clip; as many are held out.")] = 64,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A Markdown page to write; else stdout.")] = None,
+    overwrite: words.Overwrite = False,
+) -> None:
+    """Corrupt real clips by degrees, and show what the score of the statistics task makes of it."""
+    from benchmarks.data import find_clips
+    from benchmarks.ladder import ladder as climb
+
+    if out is not None:
+        _check_page(out, overwrite=overwrite)
+    table = climb(find_clips(_places(clips)), size=size, n_frames=frames)
+    if out is None:
+        print(table)
+        return
+    page = f"# The ladder of corruptions\n\nMade by `{_command()}`; see [benchmark.md](../benchmark.md).\n\n{table}\n"
+    out.write_text(page, encoding="utf-8")
+    print(out)
+
+
+def _check_page(out: Path, *, overwrite: bool) -> None:
     if out.exists() and not overwrite:
         raise UsageError(f"{out} exists: choose another name or pass --overwrite")
     if not out.absolute().parent.is_dir():
         raise UsageError(f"{out} cannot be written because {out.parent} is not a folder: make it first")
-    page = markdown(load_results(folder), title=title, command=shlex.join(["dyntex", *sys.argv[1:]]))
-    out.write_text(page, encoding="utf-8")
-    print(out)
 
 
 def _finish(results: dict[str, Any], out: Path, *, quiet: bool, as_json: bool) -> None:
@@ -167,3 +201,12 @@ def _table(results: dict[str, Any], task: str) -> Table:
 
 def _split(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(word.strip() for text in texts for word in text.split(",") if word.strip())
+
+
+def _places(texts: Iterable[str]) -> list[str]:
+    """Split at commas, but for a name that a file or folder has."""
+    return [word for text in texts for word in ([text] if Path(text).exists() else text.split(","))]
+
+
+def _command() -> str:
+    return shlex.join(["dyntex", *sys.argv[1:]])

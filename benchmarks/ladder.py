@@ -1,0 +1,147 @@
+"""Known corruptions of a real clip, each by degrees: a statistic that is worth anything rises with every rung."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.data import Source
+from benchmarks.statistics import STATISTICS, Score, calibrate
+from benchmarks.summary import grid
+from dyntex.clip import Clip
+from dyntex.errors import InputError
+from dyntex.media import read_clip
+
+CORRUPTIONS = {
+    "blur": (0.4, 0.8, 2.0),  # sigma, pixels
+    "noise": (0.02, 0.08, 0.3),  # standard deviation, in [-1, 1]
+    "colour shift": (0.03, 0.08, 0.15),  # of red up and of the last channel down, in [-1, 1]
+    "freezing": (2.0, 4.0, 16.0),  # frames for which each is held
+    "fading": (0.8, 0.5, 0.2),  # of the deviation from the mean frame, what is kept
+    "speed": (2.0, 4.0),  # times
+    "ghosting": (0.25, 0.6, 1.0),  # share of the variance that is a Gaussian ghost's
+    "reversal": (1.0,),  # there is but one
+}
+"""By name, the amounts, from hardly seen to plain."""
+
+
+def corrupt(real: Clip, corruption: str, amount: float, *, n_frames: int, seed: int = 0) -> Clip:
+    """The first ``n_frames`` of a clip, or as many of one that runs faster, corrupted.
+
+    Args:
+        real: (C, T, H, W), T >= ``n_frames`` (times ``amount`` for "speed").
+        corruption: one of :data:`CORRUPTIONS`.
+        amount: how much, in the unit that is written there.
+        n_frames: of the result.
+        seed: of noise and ghosts.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    y = real.video[:, :n_frames]
+    mean = y.mean(dim=1, keepdim=True)
+    match corruption:
+        case "blur":
+            made = blurred(y, amount)
+        case "noise":
+            made = y + amount * torch.randn(y.shape, generator=rng)
+        case "colour shift":
+            made = y + amount * torch.linspace(1.0, -1.0, len(y)).view(-1, 1, 1, 1)
+        case "freezing":
+            made = y[:, torch.arange(n_frames) // int(amount) * int(amount)]
+        case "fading":
+            made = mean + amount * (y - mean)
+        case "speed":
+            made = real.video[:, : n_frames * int(amount) : int(amount)]
+        case "ghosting":
+            # The shares are of the variance: the sum keeps the second-order statistics of y.
+            made = mean + math.sqrt(1 - amount) * (y - mean) + math.sqrt(amount) * (ghost(y, rng=rng) - mean)
+        case _:
+            made = y.flip(1)
+    return Clip(made.clamp(-1.0, 1.0).contiguous(), real.fps)
+
+
+def blurred(video: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of each frame, cut at 6 pixels: (C, T, H, W) -> the same."""
+    taps = torch.exp(-(torch.arange(-6.0, 7.0) ** 2) / (2 * sigma**2))
+    taps = taps / taps.sum()
+    flat = F.pad(video.flatten(0, 1).unsqueeze(1), (6,) * 4, mode="replicate")
+    made: Tensor = F.conv2d(F.conv2d(flat, taps.view(1, 1, -1, 1)), taps.view(1, 1, 1, -1))
+    return made.reshape(video.shape)
+
+
+def ghost(video: Tensor, *, rng: torch.Generator) -> Tensor:
+    """The linear reconstruction at its best: every second-order statistic in time kept, all else Gaussian.
+
+    Circular averages over time with random weights, (C, T, H, W) -> the same.
+    """
+    T = video.shape[1]
+    mean = video.mean(dim=1, keepdim=True)
+    weights = torch.fft.fft(torch.randn(T, generator=rng)) / math.sqrt(T)
+    stirred: Tensor = torch.fft.ifft(torch.fft.fft(video - mean, dim=1) * weights.view(1, -1, 1, 1), dim=1).real
+    return mean + stirred
+
+
+def climb(source: Source, *, size: int, n_frames: int) -> dict[tuple[str, float], Score]:
+    """The score of every rung on a clip, against its last ``n_frames`` frames, which no corrupted clip holds.
+
+    Rungs of speed for which the clip is too short are left out.
+
+    Raises:
+        InputError: the clip is shorter than twice ``n_frames``.
+    """
+    fastest = int(max(CORRUPTIONS["speed"]))
+    real = read_clip(source.where, size=size, n_frames=(fastest + 1) * n_frames)
+    before = real.n_frames - n_frames
+    if before < n_frames:
+        raise InputError(f"{source.name} has {real.n_frames} frames: lower --frames to {real.n_frames // 2} or less")
+    train = real.segment(0, n_frames)
+    yardstick = calibrate(train, real.segment(before, n_frames))
+    found = {("nothing", 0.0): yardstick.score(train)}
+    for corruption, amounts in CORRUPTIONS.items():
+        for amount in amounts:
+            if corruption != "speed" or amount * n_frames <= before:
+                made = corrupt(real, corruption, amount, n_frames=n_frames)
+                found[corruption, amount] = yardstick.score(made)
+    return found
+
+
+def ladder(sources: Sequence[Source], *, size: int, n_frames: int) -> str:
+    """The Markdown table: a row a rung, the score on every clip, and the statistic that sees the rung most.
+
+    Raises:
+        InputError: a clip cannot be read or is too short.
+    """
+    found = {source.name: climb(source, size=size, n_frames=n_frames) for source in sources}
+    rungs = dict.fromkeys(rung for scores in found.values() for rung in scores)
+    rows = []
+    for corruption, amount in rungs:
+        scores = [cells.get((corruption, amount)) for cells in found.values()]
+        worst, ratio = _seen_most([score for score in scores if score is not None])
+        cells = [f"{score.value:.2f}" if score else "–" for score in scores]
+        rows.append([corruption, f"{amount:g}", *cells, f"{worst} {ratio:.1f}" if corruption != "nothing" else "–"])
+    ups = [
+        higher.value > lower.value
+        for scores in found.values()
+        for corruption in CORRUPTIONS
+        for lower, higher in pairwise(score for (name, _), score in scores.items() if name in ("nothing", corruption))
+    ]
+    about = (
+        f"The score of the training segment, corrupted, at {size}x{size} and {n_frames} frames: 1 without corruption. "
+        f"Of {len(ups)} steps up a ladder, {sum(ups)} raise it. Last, the statistic with the largest ratio (geometric "
+        "mean over the clips)."
+    )
+    return f"{about}\n\n{grid(['corruption', 'amount', *found, 'seen most by'], rows)}"
+
+
+def _seen_most(scores: Sequence[Score]) -> tuple[str, float]:
+    # A ratio is 0 where the corrupted clip is exactly the held-out one in a statistic; 1e-9 keeps its logarithm.
+    means = {
+        name: math.exp(sum(math.log(max(score.ratios[name], 1e-9)) for score in scores) / len(scores))
+        for name in STATISTICS
+    }
+    worst = max(means, key=lambda name: means[name])
+    return worst, means[worst]
