@@ -48,10 +48,14 @@ class Seam:
     @property
     def is_ordinary(self) -> bool:
         """Whether both lie between the 5th and the 95th percentile: the reference's, or else the result's own."""
-        low, high = ORDINARY
         if self.step_percentile is None or self.acceleration_percentile is None:
-            return low <= self.own_step_percentile <= high and low <= self.own_acceleration_percentile <= high
-        return low <= self.step_percentile <= high and low <= self.acceleration_percentile <= high
+            return self.is_like_its_own
+        return _within(self.step_percentile, self.acceleration_percentile)
+
+    @property
+    def is_like_its_own(self) -> bool:
+        """The same among the result's other places: false is a seam that one sees, however the result moves."""
+        return _within(self.own_step_percentile, self.own_acceleration_percentile)
 
 
 def seam(clip: Clip, reference: Clip | None, *, axis: str = "t") -> Seam:
@@ -95,6 +99,10 @@ def percentile(value: float, among: Tensor) -> float:
     """The share of ``among`` below ``value``, in percent; those equal to it count half."""
     below, equal = (among < value).sum(), (among == value).sum()
     return float(100.0 * (below + 0.5 * equal) / len(among))
+
+
+def _within(*percentiles: float) -> bool:
+    return all(ORDINARY[0] <= p <= ORDINARY[1] for p in percentiles)
 
 
 def _rms(y: Tensor) -> Tensor:

@@ -12,13 +12,14 @@ import pytest
 import torch
 from commands import TINY, done, dyntex
 
-from dyntex.cli.ends import Ends, kept
+from dyntex.cli.ends import Ends, _verdict, kept
 from dyntex.clip import Clip, concatenate
 from dyntex.config import FULL, CoopConfig, DescriptorConfig, GeneratorConfig, Head, Layer
 from dyntex.coopnets import CoopNets
 from dyntex.errors import UsageError
 from dyntex.extent import check_loop, check_space, is_convolutional, resized
 from dyntex.presets import PRESETS
+from dyntex.seam import Seam
 
 # Fully convolutional in space and time, as paper-st is, and small: latents 2 frames and 4 pixels apart.
 SMALL = CoopConfig(
@@ -126,6 +127,16 @@ def test_axes_as_the_networks_take_them():
     assert Ends.of(False, "y").periodic == (False, True, False)
 
 
+def test_a_seam_is_judged_by_the_clip_and_then_by_the_result_itself():
+    def verdict(real: float | None, own: float) -> str:
+        return _verdict(Seam("t", 0.1, 0.1, real, real, own, own))
+
+    assert verdict(50, 99) == verdict(None, 50) == "like any other"
+    assert "unlike the clip" in verdict(0, 50)
+    assert verdict(0, 99).startswith("NOT")
+    assert verdict(None, 99).startswith("NOT")
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 frames of a wave that runs, with grain: no loop."""
@@ -163,7 +174,8 @@ def test_a_baseline_loops_and_its_seam_is_told(source: Path, tmp_path: Path, met
     assert seam["step"] ** 2 + 1 / 6 / 127.5**2 == pytest.approx(power, rel=0.04)
     assert 0 <= seam["own_step_percentile"] <= 100
     assert "the step from the last frame to the first is at percentile" in outcome.err
-    assert "of the clip's steps" in outcome.err
+    assert "of the clip's steps and" in outcome.err
+    assert f" {seam['own_step_percentile']:.0f} of the result's own" in outcome.err
 
 
 def test_a_model_loops_by_the_generator_and_sample_tells_its_own_percentiles(taught: Path, tmp_path: Path):
@@ -172,7 +184,8 @@ def test_a_model_loops_by_the_generator_and_sample_tells_its_own_percentiles(tau
     seam = outcome.json["seam"]["t"]
     assert (seam["step_percentile"], seam["acceleration_percentile"]) == (None, None)
     assert read(out).shape[0] == 20
-    assert "of the result's own steps" in outcome.err
+    assert f"is at percentile {seam['own_step_percentile']:.0f} of the result's own" in outcome.err
+    assert "clip's" not in outcome.err
     open_end = tmp_path / "b.npy"
     assert done("sample", taught, "-o", open_end, "--frames", 20, "--json").json["seam"] == {}
     assert not np.array_equal(read(out), read(open_end))

@@ -12,6 +12,7 @@ from dyntex.errors import UsageError
 if TYPE_CHECKING:
     from dyntex.clip import Clip
     from dyntex.config import CoopConfig
+    from dyntex.seam import Seam
 
 LOOPING = ("lds", "fft-lds", "hosvd")
 """The baselines whose law can be conditioned to close."""
@@ -78,15 +79,21 @@ class Ends:
         found = {axis: seam(made, real, axis=axis) for axis in ("t" if self.loop else "") + self.tile}
         for axis, s in found.items():
             where = {"t": "from the last frame to the first", "x": "from right to left", "y": "from bottom to top"}
-            step, bend, of = s.own_step_percentile, s.own_acceleration_percentile, "result's own"
-            if s.step_percentile is not None and s.acceleration_percentile is not None:
-                step, bend, of = s.step_percentile, s.acceleration_percentile, "clip's"
-            word = "like any other" if s.is_ordinary else "NOT like the others (5 to 95 is ordinary)"
+            among = "" if s.step_percentile is None else f"{s.step_percentile:.0f} of the clip's steps and "
+            bends = "" if s.acceleration_percentile is None else f"{s.acceleration_percentile:.0f} and "
             teller.say(
-                f"the step {where[axis]} is at percentile {step:.0f} of the {of} steps, the acceleration at percentile "
-                f"{bend:.0f}: {word}"
+                f"the step {where[axis]} is at percentile {among}{s.own_step_percentile:.0f} of the result's own, the "
+                f"acceleration at {bends}{s.own_acceleration_percentile:.0f}: {_verdict(s)}"
             )
         return {axis: {key: _rounded(v) for key, v in asdict(s).items() if key != "axis"} for axis, s in found.items()}
+
+
+def _verdict(seam: Seam) -> str:
+    if seam.is_ordinary:
+        return "like any other"
+    if seam.is_like_its_own:
+        return "like the result's others, which move unlike the clip"
+    return "NOT like the others (5 to 95 is ordinary)"
 
 
 def say_if_looping(clip: Clip, source: str, teller: Teller) -> None:
