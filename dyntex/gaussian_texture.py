@@ -129,8 +129,7 @@ class GaussianTextureGenerator(nn.Module):
         y = self.paint(self.bend(self.stir(z[:, : len(self.regions), :, 0, 0], periodic=periodic[0])))
         noise = z[:, len(self.regions) :, :n_frames].reshape(len(z), *self.config.noise, n_frames).movedim(-1, 2)
 
-        # With channels innermost the convolutions take two thirds of the time.
-        h = self.unfold(y.contiguous(memory_format=torch.channels_last_3d), periodic) + self.place
+        h = self.unfold(y, periodic) + self.place
         given = F.interpolate(noise, size=h.shape[2:], mode="nearest")
         if cond.shape[1]:
             given = torch.cat((given, F.adaptive_avg_pool3d(cond, (n_frames, h.shape[3], h.shape[4]))), dim=1)
@@ -286,16 +285,16 @@ def by_patches(layer: ConvTranspose, x: Tensor, periodic: Axes) -> Tensor:
     """``layer(x, periodic)`` for a kernel of two strides: (B, D, T, H, W) -> (B, C, T, H*p, W*p).
 
     Between two positions lie p x p pixels that hear the same 2x2 positions and no other: a convolution makes them as
-    channels, which are then laid out. The same sums as a transposed convolution's, five times faster on a CPU.
+    channels, which are then laid out. The same sums as the transposed convolution's, in a third of the time on a CPU.
     """
     wide, channels = layer.weight.shape[:2]
     p = layer.stride[1]
     # Patch j hears position j through the kernel's first half and position j - 1 through its second.
     kernel = layer.weight.view(wide, channels, 2, p, 2, p).permute(1, 3, 5, 0, 2, 4).flip(4, 5)
-    kernel = kernel.reshape(channels * p * p, wide, 1, 2, 2)
+    kernel = kernel.reshape(channels * p * p, wide, 1, 2, 2).to(x.dtype)
     patches = F.conv3d(pad(x, ((0, 0), (1, 1), (1, 1))), kernel)
     batch, _, n_frames, rows, columns = patches.shape
     patches = patches.view(batch, channels, p, p, n_frames, rows, columns)
     y = patches.permute(0, 1, 4, 5, 2, 6, 3).reshape(batch, channels, n_frames, rows * p, columns * p)
     period = (n_frames, (rows - 1) * p, (columns - 1) * p)
-    return fold(y, layer.margins, period, periodic) + layer.bias.view(1, -1, 1, 1, 1)
+    return fold(y, layer.margins, period, periodic) + layer.bias.to(x.dtype).view(1, -1, 1, 1, 1)

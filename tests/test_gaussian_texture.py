@@ -12,7 +12,18 @@ from torch import Tensor
 
 from dyntex.config import GaussianTextureConfig
 from dyntex.errors import UsageError
-from dyntex.gaussian_texture import LIVELY, STILL, GaussianTextureGenerator, bins, fade, overlapping, smoothed
+from dyntex.gaussian_texture import (
+    LIVELY,
+    STILL,
+    GaussianTextureGenerator,
+    bins,
+    by_patches,
+    fade,
+    overlapping,
+    smoothed,
+    supports,
+)
+from dyntex.layers import ConvTranspose
 
 T, H, W = 24, 8, 12
 TINY = GaussianTextureConfig(regions=2, levels=4, colours=4, noise=(1, 2, 2), patch=2, width=4, blocks=1)
@@ -99,6 +110,37 @@ def test_the_squares_of_overlapping_windows_add_up_to_one(height: int, width: in
     if n > 1:
         assert windows[0][rows & (torch.arange(height) > height / n)].abs().sum() < 1e-5
         assert windows[0][:, columns].abs().sum() < 1e-5
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+@pytest.mark.parametrize(("height", "width"), [(8, 12), (7, 31), (64, 5), (128, 128)])
+def test_a_window_is_zero_outside_its_support_and_nowhere_inside(height: int, width: int, n: int):
+    windows = overlapping(height, width, n).view(n, n, height, width)
+    for i, rows in enumerate(supports(height, n)):
+        for j, columns in enumerate(supports(width, n)):
+            inside = torch.zeros(height, width, dtype=torch.bool)
+            inside[rows, columns] = True
+            assert not (windows[i, j][~inside].abs() > 1e-6).any()
+            # A neighbour's centre may fall on the first pixel: it is in the support, and the window zero there.
+            assert (windows[i, j][inside].abs() > 1e-6).double().mean() > 0.4
+    if n == 3 and height == 128:
+        area = sum((a.stop - a.start) * (b.stop - b.start) for a in supports(128, 3) for b in supports(128, 3))
+        assert area < 2.9 * 128**2  # of 9: where nothing is stirred nothing is computed
+
+
+@pytest.mark.parametrize("p", [1, 2, 3, 4])
+@pytest.mark.parametrize("periodic", [(False, False, False), (True, True, False), (False, True, True)])
+def test_patches_are_the_transposed_convolution_s(p: int, periodic: tuple[bool, bool, bool]):
+    layer = ConvTranspose(5, 3, kernel=(1, 2 * p, 2 * p), stride=(1, p, p)).double()
+    with torch.no_grad():
+        layer.weight.normal_(generator=seeded(1))
+        layer.bias.normal_(generator=seeded(2))
+    x = torch.randn(2, 5, 4, 3, 6, generator=seeded(), dtype=torch.float64, requires_grad=True)
+    got, expected = by_patches(layer, x, periodic), layer(x, periodic)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-12)
+    sides = torch.randn(got.shape, generator=seeded(3), dtype=torch.float64)
+    for a, b in zip(*(torch.autograd.grad((y * sides).sum(), (x, layer.weight)) for y in (got, expected)), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize(("n", "parts"), [(1, 1), (8, 8), (24, 5), (25, 8), (100, 7)])
@@ -384,6 +426,18 @@ def test_gradients_reach_every_parameter_but_no_buffer():
     assert [name for name, p in gen.named_parameters() if p.grad is None or not p.grad.any()] == []
     fitted = {"mean", "spread", "room", "deviations", "regions", "levels", "bounds", "axes", "knots", "ramp"}
     assert set(dict(gen.named_buffers())) == fitted
+
+
+def test_gradients_reach_the_noise_and_are_those_of_finite_differences():
+    """In-place sums must not spoil what inference of z needs: a directional derivative, in float64, away from kinks."""
+    gen = taught().double()
+    z = draw(gen, 5).requires_grad_(True)
+    weight = torch.randn(1, 3, 5, H, W, generator=seeded(6), dtype=torch.float64)
+    along = torch.randn(z.shape, generator=seeded(7), dtype=torch.float64)
+    (gradient,) = torch.autograd.grad((gen(z, none(z)) * weight).sum(), z)
+    small = 1e-7  # so small a step crosses hardly any of the kinks
+    values = [float((gen(z.detach() + s * along, none(z)) * weight).sum().detach()) for s in (-small, small)]
+    assert float((gradient * along).sum()) == pytest.approx((values[1] - values[0]) / (2 * small), rel=1e-3)
 
 
 def test_a_latent_has_the_regions_and_the_noise_and_the_clip_s_length_more():
