@@ -95,9 +95,12 @@ class _Frames:
         self.first = 0  # the time of the first latent in z
 
     def alone(self, n_frames: int) -> Tensor:
-        """A video of that length and no more: its ends are the generator's own."""
-        z = self._draw(self.gen.latent_shape(n_frames)[1])
-        return self._make(z)[:, :, :n_frames]
+        """A video of that length and no more: its ends are the generator's own, or meet."""
+        n_latents = self.gen.latent_shape(n_frames)[1]
+        if self.periodic[0] and isinstance(self.gen.config, GeneratorConfig):
+            # On a circle nothing is gained or lost at ends.
+            n_latents = -(-n_frames // frames_per_latent(self.gen.config))
+        return self._make(self._draw(n_latents))[:, :, :n_frames]
 
     def between(self, start: int, stop: int) -> Tensor:
         """Frames [start, stop) of a video without an end."""

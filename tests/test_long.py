@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -64,7 +65,7 @@ DESCRIPTOR = DescriptorConfig(
     (
         Head((Layer(4, (3, 4, 4), (1, 2, 2), activation="silu"),), pool=(1, 2, 2)),
         Head(
-            (Layer(4, (5, 3, 3), (2, 2, 2), activation="silu"),),
+            (Layer(4, (4, 3, 3), (2, 2, 2), activation="silu"),),
             ends=(
                 (Layer(2, (2, FULL, FULL), padding="valid", activation="silu"),),
                 (Layer(2, (3, 1, 1), (2, 1, 1), activation="silu"),),
@@ -108,7 +109,7 @@ def fitted(config: CoopConfig, n_frames: int = T) -> CoopNets:
     return model
 
 
-def streamed(model: CoopNets, n_frames: int, config: CoopConfig | None = None, **more: int) -> list[Tensor]:
+def streamed(model: CoopNets, n_frames: int, config: CoopConfig | None = None, **more: Any) -> list[Tensor]:
     chunks = stream(
         model.des, model.gen, config or model.config, n_frames, shape=model.shape, rng=seeded(2), **more
     )  # fmt: skip
@@ -199,7 +200,7 @@ def test_the_gradient_at_a_frame_hears_no_farther_than_is_said():
     """By the second derivative, amid a clip: frames that are span - 1 apart meet in a term, farther ones never."""
     des = copy.deepcopy(fitted(TEXTURE).des).double()
     span, stride = frames_scored(DESCRIPTOR, 8)
-    assert (span, stride) == (5 + 2 * 2, 4)
+    assert (span, stride) == (4 + 2 * 2, 4)
     y = torch.randn(1, 3, 48, H, W, generator=seeded(), dtype=torch.float64, requires_grad=True)
     met = set()
     for t in range(20, 20 + stride):
@@ -267,6 +268,23 @@ def test_a_descriptor_that_sees_a_whole_window_has_one_to_see():
     model = fitted(config)
     for n_frames in (1, T, CHUNK + 3):
         assert model.synthesize(n_frames, rng=seeded()).n_frames == n_frames
+
+
+@both
+@pytest.mark.parametrize("n_frames", [8, 40, 3 * CHUNK])
+def test_a_loop_has_the_length_asked_for_and_no_place_where_it_begins(
+    config: CoopConfig, n_frames: int, one_latent: list[Tensor]
+):
+    """Frames of a latent that is turned by one are the frames turned by a latent's stride, whatever the padding."""
+    model, loop = fitted(config), (True, False, False)
+    y = torch.cat(streamed(model, n_frames, n_steps=0, periodic=loop), dim=2)
+    assert y.shape[2] == n_frames
+    (z,) = [z for z in one_latent if z.shape[2]]
+    stride = frames_per_latent(config.generator) if isinstance(config.generator, GeneratorConfig) else 1
+    # The texture hears the first n_frames of its latents; the other generator all that there are.
+    turned = torch.cat((z[:, :, : n_frames // stride].roll(1, 2), z[:, :, n_frames // stride :]), dim=2)
+    expected = model.gen(turned, z[:, :0], periodic=loop).detach()
+    torch.testing.assert_close(y.roll(stride, 2), expected, rtol=0, atol=2e-5)
 
 
 def test_a_loop_comes_in_one_piece():
