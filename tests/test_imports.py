@@ -20,6 +20,7 @@ MAY: dict[str, set[str]] = {
     "dyntex.clip": {"dyntex.errors"},
     "dyntex.config": {"dyntex.errors"},
     "dyntex.linear": {"dyntex.errors"},
+    "dyntex.pages": set(),
     "dyntex.precision": {"dyntex.config"},
     "dyntex.presets": {"dyntex.config", "dyntex.errors"},
     "dyntex.examples": {"dyntex.clip", "dyntex.errors"},

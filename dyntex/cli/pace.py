@@ -21,11 +21,13 @@ def pace(
     from rich.table import Table
 
     from benchmarks.pace import measure_pace
+    from dyntex.pages import keep_pages
     from dyntex.presets import preset
 
     console = Console(stderr=True, highlight=False, emoji=False)
     configs = [preset(name) for name in methods]
     place = words.choose_device(device)
+    keep_pages()
 
     import torch
 

@@ -116,6 +116,9 @@ class Work:
         self.teller.say(
             f"the descriptor and the generator of {self.config.preset!r} teach each other; run folder {run.folder}"
         )
+        from dyntex.pages import keep_pages
+
+        keep_pages()
         with self.timed("fit"), words.stoppable() as run.stop:
             fitted = run.train(clip)
             place = model or run.folder / "model"
