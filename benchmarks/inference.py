@@ -3,9 +3,10 @@
 It is argmin over z of U(z) = |z|^2 / 2 + |y - g(z)|^2 / 2 sigma^2 on the observed frames (Xie et al. 2020, equation 9,
 at temperature 0), found by L-BFGS, whose line search needs no step size that would suit one generator and not another.
 
-A Gaussian texture is nearly linear in its noise: a linear map, then a monotone curve for each pixel. So its search
-begins at the mode of the linear model of the unbent frames, which is one ridge regression, and moves in coordinates in
-which that model's U is equally steep in all directions: a few steps then get as far as sixty from nothing.
+A texture stirred by Gaussian noise is nearly linear in it: a linear map, then a monotone curve for each pixel. So its
+search begins at the mode of the linear model of the unbent frames, which is one ridge regression, and moves in
+coordinates in which that model's U is equally steep in all directions: a few steps then get as far as sixty from
+nothing. Sparse noise has no such model, and a start from one that was fitted all the same was no better than nothing.
 """
 
 from __future__ import annotations
@@ -24,11 +25,15 @@ STEPS = 60
 STEPS_FROM_MODE = 8
 """Iterations from the mode of the linear model."""
 
+STEPS_SPARSE = 30
+"""Iterations from nothing where the noise is sparse."""
+
 FAR = 3.0
 """No pixel is taken for more than so many standard deviations of the Gaussian: beyond, the curves say nothing."""
 
 
 Turn = Callable[[Tensor], Tensor]
+AS_IT_IS: Turn = torch.nn.Identity()
 
 
 def infer(gen: AnyGenerator, seen: Tensor, *, n_frames: int, gen_std: float) -> Tensor:
@@ -48,10 +53,12 @@ def infer(gen: AnyGenerator, seen: Tensor, *, n_frames: int, gen_std: float) -> 
         # The seen frames do not hear later noise (but through the residual's three frames), so none is made of it.
         n_seen = seen.shape[2]
         n_heard = gen.latent_shape(n_seen)[1]
-        start, turn = linear_mode(gen, seen, gen_std=gen_std)
-        z[:, :, :n_heard] = descend(gen, seen, start, turn, n_frames=n_seen, gen_std=gen_std, steps=STEPS_FROM_MODE)
+        start, turn, steps = z[:, :, :n_heard], AS_IT_IS, STEPS_SPARSE
+        if not gen.config.bursts:
+            (start, turn), steps = linear_mode(gen, seen, gen_std=gen_std), STEPS_FROM_MODE
+        z[:, :, :n_heard] = descend(gen, seen, start, turn, n_frames=n_seen, gen_std=gen_std, steps=steps)
         return z
-    return descend(gen, seen, z, lambda w: w, n_frames=n_frames, gen_std=gen_std, steps=STEPS)
+    return descend(gen, seen, z, AS_IT_IS, n_frames=n_frames, gen_std=gen_std, steps=STEPS)
 
 
 def descend(
@@ -117,11 +124,11 @@ def linear_mode(gen: GaussianTextureGenerator, seen: Tensor, *, gen_std: float) 
 
 def unbend(gen: GaussianTextureGenerator, y: Tensor) -> Tensor:
     """The inverse of ``gen.bend``, (B, C, T, H, W) -> the same, within :data:`FAR`."""
-    at, levels = gen.gaussian_levels, gen.levels.unsqueeze(2)
+    at, levels = gen.stirred_levels.unsqueeze(2), gen.levels.unsqueeze(2)
     v = (y - gen.mean[:, None]) / gen.spread[:, None]
     rises = levels[1:] - levels[:-1]
     # Where neighbouring levels coincide any value between theirs is as good.
-    runs = (at[1:] - at[:-1]).view(-1, 1, 1, 1, 1) / rises.clamp_min(1e-4)
+    runs = (at[1:] - at[:-1]) / rises.clamp_min(1e-4)
     g = at[0] + (v - levels[0]).clamp_max(0.0) * runs[0]
     for rise, run, level in zip(rises, runs, levels[:-1], strict=True):
         g = g + torch.minimum((v - level).clamp_min(0.0), rise) * run

@@ -24,7 +24,9 @@ def seen() -> Tensor:
 
 @pytest.fixture(scope="module")
 def gen(seen: Tensor) -> GaussianTextureGenerator:
-    config = replace(GaussianTextureConfig(), regions=2, width=8, blocks=1, noise=(1, 2, 2), levels=6)
+    config = replace(
+        GaussianTextureConfig(), bursts=0.0, fade=0.5, regions=2, width=8, blocks=1, noise=(1, 2, 2), levels=6
+    )
     gen = GaussianTextureGenerator(config, seen, rng=torch.Generator().manual_seed(0))
     with torch.no_grad():  # a residual that is there, as after training
         gen.to_pixels.weight.normal_(0.0, 0.02, generator=torch.Generator().manual_seed(1))
@@ -82,6 +84,20 @@ def test_a_few_steps_from_the_mode_get_as_far_as_sixty_from_nothing(gen: Gaussia
         short, best, worst = (energy(gen, z, some) for z in (found[:, :, :heard], long, nothing))
         # Of what can be explained at all, a fiftieth may be left.
         assert short - best < 0.02 * (worst - best), (n_seen, short, best, worst)
+
+
+def test_frames_that_sparse_noise_made_are_explained(seen: Tensor):
+    """Of frames that z made, z is an explanation; what is found is at least as good, and far better than nothing."""
+    config = replace(GaussianTextureConfig(), regions=2, width=8, blocks=1, noise=(1, 2, 2), levels=6)
+    gen = GaussianTextureGenerator(config, seen, rng=torch.Generator().manual_seed(0)).eval()
+    z = torch.randn((1, *gen.latent_shape(4)), generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        made = gen(z, seen.new_zeros(1, 0, 4, 16, 16))
+    found = infer(gen, made, n_frames=12, gen_std=STD)
+    heard = gen.latent_shape(4)[1]
+    assert not found[:, :, heard:].any()
+    assert energy(gen, found[:, :, :heard], made) < energy(gen, z, made)
+    assert energy(gen, found[:, :, :heard], made) < 0.2 * energy(gen, torch.zeros_like(z), made)
 
 
 class Linear(nn.Module):

@@ -27,7 +27,7 @@ from benchmarks.summary import Column, Summary, best, shown, summarise, table
 from dyntex.cli import app
 from dyntex.clip import Clip
 from dyntex.coopnets import CoopNets
-from dyntex.errors import InputError
+from dyntex.errors import DyntexError, InputError
 from dyntex.examples import make
 from dyntex.presets import FAST
 
@@ -164,6 +164,27 @@ def test_json_is_the_results(finished: Path):
     words = ["--clips", "example:ripples", "--methods", "lds", "--task", "paper,extrapolation", "--quick"]
     result = CliRunner().invoke(app, ["benchmark", *words, "-o", str(finished), "--json", "-q"])
     assert json.loads(result.stdout) == json.loads((finished / "results.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "exit_code", "message"),
+    [
+        (["--clips", "{here}"], 3, "holds no clips"),
+        (["--clips", "example:fyre"], 3, "no example 'fyre'"),
+        (["--task", "papr"], 2, "no task 'papr'"),
+        (["--methods", "ldss"], 2, "no method 'ldss'"),
+        (["--shard", "3/2"], 2, "--shard 3/2"),
+        (["--clips", "example:ripples", "--size", "48"], 2, "size is 32, not 48"),
+    ],
+)
+def test_bad_words_change_nothing(finished: Path, tmp_path: Path, wrong: list[str], exit_code: int, message: str):
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+    words = [word.format(here=tmp_path) for word in wrong]
+    result = CliRunner().invoke(app, ["benchmark", "--quick", "-o", str(finished), *words])
+    assert isinstance(result.exception, DyntexError), result.output
+    assert result.exception.exit_code == exit_code
+    assert message in str(result.exception)
+    assert {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()} == before
 
 
 # Margins, the score's proof, the ladder

@@ -26,8 +26,10 @@ PACED = ("paper-fc64",)
 FIT = {"statistics": 3, "extrapolation": 6}
 """Columns of a table that fit a terminal: not the ten ratios, not SSIM at each horizon. The report has them all."""
 
+METHODS = ["lds", "fft-lds", "hosvd", "kpcr", "fast"]
+QUICK_METHODS = ["lds", "hosvd", "fast"]
 QUICK_CLIPS = ["example:ripples", "example:flame"]
-"""The examples that are made in a moment; quick is a minute on two cores."""
+"""The examples that are made in a moment. Each method's speed costs a process, which imports torch for seconds."""
 CLIPS = "A folder of clips, files, example:NAME, or examples; repeat or join by commas."
 
 Folder = Annotated[Path, typer.Option("--out", "-o", help="Folder of the benchmark.")]
@@ -40,8 +42,12 @@ def benchmark(
         list[str], typer.Option("--task", help="paper, statistics, extrapolation, speed; repeat or join by commas.")
     ] = ["paper", "statistics", "extrapolation", "speed"],  # noqa: B006 (Typer copies it)
     methods: Annotated[
-        list[str], typer.Option(help="lds, fft-lds, hosvd, kpcr, or CoopNets by preset: fast (coop), paper-fc64, ...")
-    ] = ["lds", "fft-lds", "hosvd", "kpcr", "fast"],  # noqa: B006
+        list[str] | None,
+        typer.Option(
+            help="lds, fft-lds, hosvd, kpcr, or CoopNets by preset: fast (coop), paper-fc64, ...",
+            show_default="the first four and fast; three with --quick",
+        ),
+    ] = None,
     clips: Annotated[
         list[str] | None, typer.Option(help=CLIPS, show_default="examples; two of them with --quick")
     ] = None,
@@ -88,7 +94,8 @@ def benchmark(
     numbers: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if quick:
         numbers = QUICK | ({"iterations": QUICK_ITERATIONS} if budget is None else {}) | numbers
-    settings = Settings(_split(task), _split(methods), device=str(words.choose_device(device)), **numbers)
+    asked = methods or (QUICK_METHODS if quick else METHODS)
+    settings = Settings(_split(task), _split(asked), device=str(words.choose_device(device)), **numbers)
     part = Shard.parse(shard)
     sources = find_clips(_places(clips or (QUICK_CLIPS if quick else ["examples"])))
     console = Console(stderr=True, highlight=False, emoji=False)
