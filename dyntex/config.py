@@ -102,6 +102,8 @@ class GaussianTextureConfig:
 
     Attributes:
         regions: along each side of the frame, how many overlapping regions are stirred independently.
+        bursts: how sparsely they are stirred: 0 by Gaussian noise, all of the clip at all times; s by noise like
+            exp(s z), mostly by a few stretches of it.
         fade: share of the clip over which its ends are faded.
         levels: knots of the curve that gives each pixel its distribution.
         colours: knots of the curve from brightness to colour.
@@ -112,7 +114,8 @@ class GaussianTextureConfig:
     """
 
     regions: int = 3
-    fade: float = 0.5
+    bursts: float = 2.0
+    fade: float = 1.0
     levels: int = 8
     colours: int = 16
     noise: tuple[int, int, int] = (4, 8, 8)

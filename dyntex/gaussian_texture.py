@@ -1,18 +1,22 @@
-"""A generator that contains a Gaussian dynamic texture and bends it.
+"""A generator that contains a stirred dynamic texture and bends it.
 
 The linear part is the clip's own frames, as deviations d_0 ... d_{T-1} from their mean, stirred by white noise:
 
-    y_t = mean + sum_k d_k e_{t-k},    e ~ N(0, 1) / sqrt(T),
+    y_t = mean + sum_k d_k e_{t-k} / n_t,
 
-a transposed convolution from one latent channel whose kernel is the clip. It is stationary, of any length, and its
-mean and space-time autocovariance at every lag up to T are the clip's (Xia, Ferradans, Peyre, Aujol, "Synthesizing
-and mixing stationary Gaussian texture models", 2014): the motion has the right speed and direction, and what stands
-still stays still. A linear dynamical system approximates the same moments with n states.
+a transposed convolution from one latent channel whose kernel is the clip. With e Gaussian and n = sqrt(T) it is the
+Gaussian dynamic texture: stationary, of any length, and its mean and space-time autocovariance at every lag up to T
+are the clip's (Xia, Ferradans, Peyre, Aujol, "Synthesizing and mixing stationary Gaussian texture models", 2014). The
+motion has the right speed and direction, and what stands still stays still. A linear dynamical system approximates
+the same moments with n states.
 
-Three steps then leave the Gaussian. Each pixel's values go through a monotone curve that gives them the distribution
-that the clip has there (a translation process: flames are bright and rare, not a haze around their mean). What is
-stirred is not RGB but brightness and what colour adds to it, so that colours stay on the clip's own ramp (black, red,
-yellow, white). And a convolutional residual, which starts at zero, is what cooperative training teaches.
+Four steps then leave the Gaussian. The noise is made sparse, e ~ exp(s z) - 1 of a Gaussian z: it stays white, and at
+any time a few stretches of the clip make most of the picture, so that flames and ripples keep their shapes where a
+dense mixture would average them away (a shot noise; n_t keeps its loudness even). Each pixel's values go through a
+monotone curve that gives them the distribution that the clip has there (a translation process: flames are bright and
+rare, not a haze around their mean). What is stirred is not RGB but brightness and what colour adds to it, so that
+colours stay on the clip's own ramp (black, red, yellow, white). And a convolutional residual, which starts at zero, is
+what cooperative training teaches.
 """
 
 from __future__ import annotations
@@ -36,6 +40,16 @@ SMOOTH = 32
 """Curves are averaged over about 1/16 of the frame's shorter side."""
 BEYOND = 0.1
 """How far past the seen extremes a value may go, as a share of their distance."""
+APART = 1e-3
+"""Least distance of neighbouring levels of the stirred values, whose standard deviation is 1."""
+QUIET = 0.01
+"""Mean square of the noise below which sparse noise is no longer brought to an even loudness: it ends in silence."""
+LOUDEST = 6.0
+"""No Gaussian noise is greater; a search for the noise of given frames may try it, and must not overflow."""
+STRETCHES = 6
+"""How many times the clip's length is stirred to see how the stirred values are distributed,"""
+BAND = 16
+"""and how many rows of it at a time, for the memory's sake."""
 
 
 class GaussianTextureGenerator(nn.Module):
@@ -60,6 +74,7 @@ class GaussianTextureGenerator(nn.Module):
     room: Tensor
     deviations: Tensor
     regions: Tensor
+    stirred_levels: Tensor
     levels: Tensor
     bounds: Tensor
     axes: Tensor
@@ -91,6 +106,7 @@ class GaussianTextureGenerator(nn.Module):
         self.register_buffer("room", torch.zeros(channels, 1, height, width))
         self.register_buffer("deviations", torch.zeros(taps, *frame))
         self.register_buffer("regions", torch.zeros(config.regions**2, height, width))
+        self.register_buffer("stirred_levels", torch.zeros(config.levels, *frame))
         self.register_buffer("levels", torch.zeros(config.levels, *frame))
         self.register_buffer("bounds", torch.zeros(2, *frame))
         self.register_buffer("axes", torch.eye(channels))
@@ -171,11 +187,13 @@ class GaussianTextureGenerator(nn.Module):
         return torch.stack([torch.zeros_like(share), *(r.take(left).lerp(r.take(right), share) for r in ramps)], dim=1)
 
     def _fit(self, y: Tensor) -> None:
-        """Fit the Gaussian texture and its curves to the stirred channels (T, C, H, W)."""
+        """Fit the stirred texture and its curves to the stirred channels (T, C, H, W)."""
         _, _, height, width = y.shape
         self.mean.copy_(y.mean(0))
         self.spread.copy_((y - self.mean).square().mean(0).sqrt().clamp_min(STILL))
-        faded = (y - self.mean) * fade(self.taps, self.config.fade).view(-1, 1, 1, 1)
+        window = fade(self.taps, self.config.fade).view(-1, 1, 1, 1)
+        # Less the faded mean, so that noise with a mean, as sparse noise has over a while, moves no pixel.
+        faded = (y - (y * window).sum(0) / window.sum()) * window
         scale = faded.square().mean(0).sqrt().clamp_min(1e-6)
         # Of variance 1 at every pixel; that what stands still hardly varies is said by its levels.
         self.deviations.copy_(faded / scale / math.sqrt(self.taps))
@@ -183,24 +201,40 @@ class GaussianTextureGenerator(nn.Module):
 
         ordered = ((y - self.mean) / self.spread).sort(dim=0).values
         side = 2 * round(min(height, width) / SMOOTH) + 1
-        self.levels.copy_(
-            smoothed(torch.stack([ordered[i].mean(0) for i in bins(self.taps, self.config.levels)]), side)
-        )
+        self.levels.copy_(smoothed(shares(ordered, self.config.levels), side))
+        self.stirred_levels.copy_(smoothed(self._see_stirred(), side))
         low, high = smoothed(ordered[0], side), smoothed(ordered[-1], side)
         margin = (high - low) * BEYOND
         self.bounds.copy_(torch.stack((low - margin, high + margin)))
 
-    def bend(self, g: Tensor) -> Tensor:
-        """The clip's distribution at each pixel for a standard Gaussian's: (B, C, T, H, W) -> the same.
+    def _see_stirred(self) -> Tensor:
+        """How stirred values are distributed at each pixel, as levels (levels, C, H, W)."""
+        _, height, _ = self.mean.shape
+        if not self.config.bursts:
+            return gaussian_levels(self.taps, self.config.levels).view(-1, 1, 1, 1).expand(-1, *self.mean.shape)
+        # Random numbers of its own: what is fitted is a function of the clip alone.
+        rng = torch.Generator().manual_seed(0)
+        weights = self._weigh(torch.randn(1, len(self.regions), (STRETCHES + 1) * self.taps - 1, generator=rng))[0]
+        levels = []
+        for rows in (slice(top, top + BAND) for top in range(0, height, BAND)):
+            kernel = self.deviations[:, :, rows]
+            g = torch.stack([(w @ kernel.flatten(1)).view(-1, *kernel.shape[1:]) for w in weights])
+            g = torch.einsum("rtchw,rhw->tchw", g, self.regions[:, rows])
+            levels.append(shares(g.sort(dim=0).values, self.config.levels))
+        # Where the clip stands still all is equal; levels that coincide would divide by zero.
+        return torch.cat(levels, dim=2) + APART * torch.arange(self.config.levels).view(-1, 1, 1, 1)
 
-        Through the levels, which are the means of equally many ordered values, at the Gaussian's own; linear between
-        and beyond them, up to a little past the darkest and the brightest that was seen.
+    def bend(self, g: Tensor) -> Tensor:
+        """The clip's distribution at each pixel for that of stirred values: (B, C, T, H, W) -> the same.
+
+        Through the clip's levels, which are the means of equally many ordered values, at the stirred values' own;
+        linear between and beyond them, up to a little past the darkest and the brightest that was seen.
         """
-        at = self.gaussian_levels
         low, high, *levels = (
             self.mean[:, None] + self.spread[:, None] * torch.cat((self.bounds, self.levels))[:, :, None]
         )
-        slopes = [(b - a) / step for (a, b), step in zip(pairwise(levels), at.diff(), strict=True)]  # (C, 1, H, W)
+        at = list(self.stirred_levels[:, :, None])
+        slopes = [(b - a) / (q - p) for (a, b), (p, q) in zip(pairwise(levels), pairwise(at), strict=True)]
         turns = [after - before for before, after in pairwise(slopes)]
         # A line that turns at every level: max(g, a) = a + max(g - a, 0), whose a goes into the line's constant.
         constant = levels[0] - at[0] * slopes[0] - sum(a * turn for a, turn in zip(at[1:], turns, strict=False))
@@ -209,29 +243,49 @@ class GaussianTextureGenerator(nn.Module):
             y.addcmul_(turn, g.maximum(a))
         return y.clamp(low, high)
 
-    @property
-    def gaussian_levels(self) -> Tensor:
-        """What the levels would be if the pixels were Gaussian."""
-        ranks = (torch.arange(self.taps, device=self.levels.device) + 0.5) / self.taps
-        scores = torch.special.ndtri(ranks)
-        return torch.stack([scores[i].mean() for i in bins(self.taps, len(self.levels))])
-
-    def stir(self, e: Tensor, *, periodic: bool = False) -> Tensor:
-        """The Gaussian texture with mean 0 and variance 1: noise (B, regions, T') -> (B, C, T, H, W)."""
-        n_frames = e.shape[2] - self.taps + 1
+    def stir(self, z: Tensor, *, periodic: bool = False) -> Tensor:
+        """The stirred texture with mean 0 and variance 1: Gaussian noise (B, regions, T') -> (B, C, T, H, W)."""
+        n_frames = z.shape[2] - self.taps + 1
         if periodic:
             # The noise of n_frames times, over and over: the end leads into the beginning exactly.
-            index = torch.arange(1 - self.taps, n_frames, device=e.device) % n_frames
-            e = e[:, :, index]
-        stirred = e.unfold(2, self.taps, 1).flip(3)  # (B, regions, T, taps): e_{t-k} at k
+            index = torch.arange(1 - self.taps, n_frames, device=z.device) % n_frames
+            z = z[:, :, index]
+        weights = self._weigh(z)
         channels, height, width = self.mean.shape
-        g = e.new_zeros(len(e), channels, n_frames, height, width)
+        g = z.new_zeros(len(z), channels, n_frames, height, width)
         inside = product(*(supports(side, self.config.regions) for side in (height, width)))
         for r, (rows, columns) in enumerate(inside):
             kernel = self.deviations[..., rows, columns] * self.regions[r, rows, columns]  # (taps, C, h, w)
-            part = (stirred[:, r] @ kernel.flatten(1)).view(len(e), n_frames, *kernel.shape[1:])
+            part = (weights[:, r] @ kernel.flatten(1)).view(len(z), n_frames, *kernel.shape[1:])
             g[..., rows, columns] += part.transpose(1, 2)
         return g
+
+    def _weigh(self, z: Tensor) -> Tensor:
+        """How much of each of the clip's frames is in each new frame: (B, regions, T') -> (B, regions, T, taps)."""
+        e = sparse(z, self.config.bursts).unfold(2, self.taps, 1).flip(3)  # e_{t-k} at k
+        if not self.config.bursts:
+            return e
+        window = fade(self.taps, self.config.fade).to(e)
+        power: Tensor = (e * window).square().mean(3, keepdim=True)
+        return e * (power + QUIET).rsqrt()
+
+
+def sparse(z: Tensor, s: float) -> Tensor:
+    """(exp(s z) - 1) / s at unit mean square for a standard Gaussian z; z itself in the limit of s = 0."""
+    if not s:
+        return z
+    mean_square = math.exp(2 * s * s) - 2 * math.exp(s * s / 2) + 1
+    return torch.expm1(s * z.clamp_max(LOUDEST)) / math.sqrt(mean_square)
+
+
+def gaussian_levels(n: int, parts: int) -> Tensor:
+    """The levels (parts,) of ``n`` ordered values of a standard Gaussian."""
+    return shares(torch.special.ndtri((torch.arange(n) + 0.5) / n), parts)
+
+
+def shares(ordered: Tensor, parts: int) -> Tensor:
+    """Means of equally many ordered values: (n, ...) -> (parts, ...)."""
+    return torch.stack([ordered[i].mean(0) for i in bins(len(ordered), parts)])
 
 
 def bins(n: int, parts: int) -> list[slice]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,15 +20,23 @@ from dyntex.gaussian_texture import (
     bins,
     by_patches,
     fade,
+    gaussian_levels,
     overlapping,
+    shares,
     smoothed,
+    sparse,
     supports,
 )
 from dyntex.layers import ConvTranspose
 
 T, H, W = 24, 8, 12
-TINY = GaussianTextureConfig(regions=2, levels=4, colours=4, noise=(1, 2, 2), patch=2, width=4, blocks=1)
-WHOLE = GaussianTextureConfig(regions=1, levels=6, colours=4, noise=(2, 2, 3), patch=4, width=6, blocks=1)
+TINY = GaussianTextureConfig(
+    regions=2, bursts=0.0, fade=0.5, levels=4, colours=4, noise=(1, 2, 2), patch=2, width=4, blocks=1
+)
+WHOLE = GaussianTextureConfig(
+    regions=1, bursts=0.0, fade=0.5, levels=6, colours=4, noise=(2, 2, 3), patch=4, width=6, blocks=1
+)
+SPARSE = replace(TINY, bursts=2.0, fade=1.0)
 SIGMAS = 6.0
 GREY_LEVEL = 2.0 / 255.0
 
@@ -242,12 +251,13 @@ def test_an_impulse_plays_the_deviations_in_order_bit_for_bit():
 
 
 def test_the_deviations_are_the_faded_clip_at_unit_variance():
-    """d = (y - mean) fade / |...| with sum_k d_k^2 = 1 at every moving pixel, as noise of variance 1 asks."""
+    """d = (y - faded mean) fade / |...| with sum_k d_k = 0 and sum_k d_k^2 = 1 at every moving pixel."""
     gen, y = made(WHOLE), clip()
     values = stirred_values(gen, y).double()
     spread = values.std(0, correction=0)
     assert spread.min() > 2 * STILL
-    faded = (values - values.mean(0)) * fade(T, WHOLE.fade).double().view(-1, 1, 1, 1)
+    window = fade(T, WHOLE.fade).double().view(-1, 1, 1, 1)
+    faded = (values - (values * window).sum(0) / window.sum()) * window
     expected = faded / faded.square().sum(0).sqrt()
     torch.testing.assert_close(gen.deviations.double(), expected, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(gen.mean.double(), values.mean(0), rtol=0, atol=1e-6)
@@ -266,7 +276,8 @@ def test_the_autocovariance_is_that_of_the_faded_clip_exactly(config: GaussianTe
     impulses = torch.eye(R * length, dtype=torch.float64).view(R * length, R, length)
     M = gen.stir(impulses).transpose(1, 2).flatten(2)  # (impulses, frames, C*H*W)
     values = stirred_values(gen, clip()).flatten(1)
-    f = (values - values.mean(0)) * fade(T, config.fade).double().view(-1, 1)
+    window = fade(T, config.fade).double().view(-1, 1)
+    f = (values - (values * window).sum(0) / window.sum()) * window
     f = f / f.square().mean(0).sqrt()
     windows = overlapping(H, W, config.regions).double()[:, None].expand(-1, 3, -1, -1).flatten(1)
     together = windows.T @ windows
@@ -288,7 +299,9 @@ def test_white_noise_is_stirred_to_mean_zero_and_variance_one():
 
 
 def test_a_region_leaves_far_pixels_untouched():
-    config = GaussianTextureConfig(regions=3, levels=4, colours=4, noise=(1, 2, 2), patch=2, width=4, blocks=1)
+    config = GaussianTextureConfig(
+        regions=3, bursts=0.0, levels=4, colours=4, noise=(1, 2, 2), patch=2, width=4, blocks=1
+    )
     gen = made(config).double()
     e = torch.zeros(1, 9, T + 4, dtype=torch.float64)
     e[:, 0] = torch.randn(T + 4, generator=seeded(1), dtype=torch.float64)
@@ -304,16 +317,89 @@ def test_a_region_leaves_far_pixels_untouched():
     assert abs(float(gen.deviations[:, 0, 0, 0] @ gen.deviations[:, 0, -1, -1])) > 0.05
 
 
+def test_sparse_noise_is_weighed_by_hand():
+    """g_t = sum_r w_r sum_k d_k e_{t-k} / n_t, with n_t^2 = 0.01 + mean_k (f_k e_{t-k})^2, by loops."""
+    gen = made(SPARSE).double()
+    z = torch.randn(1, 4, 3 + T - 1, generator=seeded(3), dtype=torch.float64)
+    g = gen.stir(z)[0].transpose(0, 1)
+    e, f = sparse(z[0], 2.0).numpy(), fade(T, 1.0).double().numpy()
+    for t in range(3):
+        expected = np.zeros((3, H, W))
+        for r in range(4):
+            heard = np.array([e[r, t + T - 1 - k] for k in range(T)])
+            weights = heard / np.sqrt(0.01 + np.mean((f * heard) ** 2))
+            expected += gen.regions[r].numpy() * np.einsum("k,kchw->chw", weights, gen.deviations.numpy())
+        # The window is made in single precision.
+        np.testing.assert_allclose(g[t].numpy(), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("s", [0.0, 0.5, 1.0])
+def test_sparse_noise_is_an_increasing_function_of_unit_mean_square(s: float):
+    """By quadrature: the integral of sparse(z)^2 against the normal density is 1, and signs are kept."""
+    z = torch.linspace(-6, 6, 50_001, dtype=torch.float64)
+    e = sparse(z, s)
+    assert (e.diff() > 0).all()
+    assert sparse(torch.zeros(1), s) == 0.0
+    weight = torch.exp(-z.square() / 2) / math.sqrt(2 * math.pi) * (z[1] - z[0])
+    assert float((e.square() * weight).sum()) == pytest.approx(1.0, rel=1e-3)
+    # The limit is Gaussian: (exp(s z) - 1) / s = z + s z^2 / 2 + ...
+    torch.testing.assert_close(sparse(z, 1e-3), z, rtol=0, atol=1e-3 * 6**2 / 2 * 1.1)
+    assert sparse(torch.tensor([1e4]), 2.0).isfinite().all()
+
+
+def test_sparse_noise_plays_a_few_stretches_at_a_time():
+    """The number of stretches in a frame, (sum_k w_k^2)^2 / sum_k w_k^4: of T independent Gaussian weights more than
+    T / 4; of exp(2 z) the largest few outweigh all others."""
+    dense, sparsely = (gen._weigh(torch.randn(1, 4, 4000, generator=seeded(1))) for gen in (made(), made(SPARSE)))
+    playing = [(w.square().sum(3).square() / w.pow(4).sum(3)).mean() for w in (dense, sparsely)]
+    assert playing[0] > T / 4
+    assert playing[1] < playing[0] / 3
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-3, 8.0])
+def test_quiet_and_loud_latents_stay_finite(scale: float):
+    gen = made(SPARSE)
+    z = draw(gen, 9) * scale
+    assert gen(z, none(z)).isfinite().all()
+
+
+def test_sparse_noise_ends_in_silence():
+    """What z = 0 makes is the middle of the curve, not the last faint stretch at full loudness."""
+    gen = made(SPARSE)
+    assert not gen.stir(torch.zeros(1, 4, T)).any()
+    faint = gen.stir(1e-3 * torch.randn(1, 4, T, generator=seeded(1)))
+    assert faint.abs().max() < 0.05
+
+
+def test_sparse_samples_are_distributed_as_the_clip_s_values():
+    """Over the pixels, the share of long samples below each of the clip's levels is that of the clip's own values.
+
+    The stirred levels are seen in 6 lengths of the clip, about 30 independent pictures: a share of p is known to
+    sqrt(p (1 - p) / 30) at a pixel, and to about a third of it in the mean over the frame.
+    """
+    gen = made(SPARSE)
+    values = stirred_values(gen, clip())
+    with torch.no_grad():
+        sample = gen.bend(gen.stir(torch.randn(1, 4, 4000, generator=seeded(7))))[0].transpose(0, 1)
+    for level in shares(values.sort(dim=0).values, 4):
+        p = (values < level).float().mean()
+        assert abs((sample < level).float().mean() - p) < SIGMAS * math.sqrt(p * (1 - p) / 30) / 3
+    # Gaussian levels would be wrong: sparse values are not Gaussian, and these are seen at every pixel.
+    assert (gen.stirred_levels - made().stirred_levels).abs().max() > 0.3
+
+
 def test_the_gaussian_levels_are_the_normal_quantiles_share_by_share():
     gen = made(WHOLE)
     scores = norm.ppf((np.arange(T) + 0.5) / T)
     expected = scores.reshape(6, T // 6).mean(1)
-    np.testing.assert_allclose(gen.gaussian_levels.numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(gaussian_levels(T, 6).numpy(), expected, atol=1e-6)
+    # Gaussian noise is Gaussian at every pixel.
+    assert torch.equal(gen.stirred_levels, gaussian_levels(T, 6).view(6, 1, 1, 1).expand(6, 3, H, W))
 
 
 def curve(gen: GaussianTextureGenerator, values: np.ndarray, g: np.ndarray) -> np.ndarray:
     """The same curve from one pixel's values, by numpy: linear between and beyond the levels, then bounded."""
-    ordered, at = np.sort(values), gen.gaussian_levels.double().numpy()
+    ordered, at = np.sort(values), gen.stirred_levels[:, 0, 0, 0].double().numpy()
     levels = ordered.reshape(len(at), -1).mean(1)
     y = np.interp(g, at, levels)
     first, last = (levels[1] - levels[0]) / (at[1] - at[0]), (levels[-1] - levels[-2]) / (at[-1] - at[-2])
@@ -348,7 +434,7 @@ def test_a_pixel_s_samples_are_distributed_as_its_values_in_the_clip():
         e = torch.randn(N, 1, T, generator=seeded(7), dtype=torch.float64)
         sample = gen.bend(gen.stir(e))[:, :, 0]  # (N, C, H, W), independent along N
     levels = values.sort(dim=0).values.view(6, T // 6, 3, H, W).mean(1)
-    for level, at in zip(levels, gen.gaussian_levels.double().tolist(), strict=True):
+    for level, at in zip(levels, gaussian_levels(T, 6).double().tolist(), strict=True):
         p = norm.cdf(at)
         assert ((sample < level).double().mean(0) - p).abs().max() < SIGMAS * math.sqrt(p * (1 - p) / N)
     grid = np.linspace(-8, 8, 4001)
@@ -424,7 +510,8 @@ def test_gradients_reach_every_parameter_but_no_buffer():
     z = draw(gen, 5)
     gen(z, none(z)).square().sum().backward()
     assert [name for name, p in gen.named_parameters() if p.grad is None or not p.grad.any()] == []
-    fitted = {"mean", "spread", "room", "deviations", "regions", "levels", "bounds", "axes", "knots", "ramp"}
+    fitted = {"mean", "spread", "room", "deviations", "regions", "stirred_levels", "levels", "bounds"}
+    fitted |= {"axes", "knots", "ramp"}
     assert set(dict(gen.named_buffers())) == fitted
 
 
@@ -468,7 +555,7 @@ def test_a_loop_has_no_seam(n_frames: int):
     rolled = z.clone()
     rolled[:, :, :n_frames] = z[:, :, :n_frames].roll(3, 2)
     loop = (True, False, False)
-    for g in (gen, made()):
+    for g in (gen, made(), made(SPARSE)):
         y = g(z, none(z), periodic=loop)
         assert y.shape[2] == n_frames
         torch.testing.assert_close(g(rolled, none(z), periodic=loop), y.roll(3, 2), rtol=0, atol=1e-5)
