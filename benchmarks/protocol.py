@@ -44,9 +44,9 @@ def protocol(results: dict[str, Any]) -> str:
         f"the frames after them, at most as many, held out. {_count(clips, 'clip')}, {_count(seeds, 'seed')}. Where "
         "fewer than half as many would be held out, a method is fitted on two thirds of the clip and a third is held "
         "out" + (f" ({'; '.join(notes)})." if notes else " (no clip here)."),
-        "Every sample is measured, in eight bits, as the video that is kept in the results' folder. Numbers are means over "
-        "seeds, then clips; ± is the standard deviation over seeds of the mean over clips. Controls are not methods: "
-        "they show what a number is worth.",
+        "Every sample is measured, in eight bits, as the video that is kept in the results' folder. Numbers are means "
+        "over seeds, then clips; ± is the standard deviation over seeds of the mean over clips. Controls are not "
+        "methods: they show what a number is worth.",
     ]
     if config["budget"] is not None:
         words.append(

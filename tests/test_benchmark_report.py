@@ -237,7 +237,7 @@ def test_the_proof_ranks_the_controls_and_names_what_exposes_them():
     assert "level with the copy, on 1 of 2 clips" in said
     assert "| a | later-real 1.00, copy 1.00, reversed-real 1.20, mean-frame 4.00 |" in ranking
     assert "| b | mean-frame 0.90, later-real 1.00, copy 1.00, reversed-real 1.40 |" in ranking
-    copy = "copy distance 0.00; diversity 0.00"
+    copy = "copy distance 0.00"  # and not its diversity, which is 0 of all that is one clip
     assert f"| a | {copy} | score 4.00; flicker 9.0 | direction 5.0 |" in exposed
     assert f"| b | {copy} | **not exposed** | **not exposed** |" in exposed
     assert proof([r | {"control": False} for r in rows]) == []

@@ -80,8 +80,7 @@ def benchmark(
     if reference:
         from dyntex.cli.pace import pace
 
-        source = context.get_parameter_source("methods")
-        presets = PACED if source is not None and source.name == "DEFAULT" else _split(methods)
+        presets = _split(methods) if methods else PACED
         pace(_split(task), presets, device=device, frames=frames, quiet=quiet, as_json=as_json)
         return
     from rich.console import Console
@@ -94,8 +93,8 @@ def benchmark(
     numbers: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if quick:
         numbers = QUICK | ({"iterations": QUICK_ITERATIONS} if budget is None else {}) | numbers
-    asked = methods or (QUICK_METHODS if quick else METHODS)
-    settings = Settings(_split(task), _split(asked), device=str(words.choose_device(device)), **numbers)
+    names = methods or (QUICK_METHODS if quick else METHODS)
+    settings = Settings(_split(task), _split(names), device=str(words.choose_device(device)), **numbers)
     part = Shard.parse(shard)
     sources = find_clips(_places(clips or (QUICK_CLIPS if quick else ["examples"])))
     console = Console(stderr=True, highlight=False, emoji=False)
