@@ -45,11 +45,13 @@ MAY["dyntex.memory"] = {"dyntex.errors"}
 MAY["dyntex.journal"] = {"dyntex.coop", "dyntex.errors"}
 MAY["dyntex.estimate"] = {*MAY["dyntex.coopnets"], "dyntex.coopnets", "dyntex.memory"}
 MAY["dyntex.run"] = {*MAY["dyntex.estimate"], "dyntex", "dyntex.journal", "dyntex.media"}
+MAY["dyntex.masks"] = {"dyntex.clip", "dyntex.errors", "dyntex.media"}
+MAY["dyntex.recover"] = {*MAY["dyntex.coopnets"], "dyntex.coopnets", "dyntex.linear", "dyntex.masks"}
 
 OWNERS = {
     "av": {"dyntex.media"},
     "imageio": {"dyntex.media"},
-    "cv2": {"dyntex.media", "benchmarks"},
+    "cv2": {"dyntex.media", "dyntex.recover", "benchmarks"},
     "safetensors": {"dyntex.checkpoint"},
     "typer": {"dyntex.cli"},
     "click": {"dyntex.cli"},
