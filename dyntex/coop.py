@@ -295,10 +295,25 @@ def revise(
     n_steps: int | None = None,
     step_scale: float = 1.0,
     periodic: Axes = OPEN,
+    held: Tensor | None = None,
 ) -> Tensor:
-    """D1: the descriptor's Langevin dynamics from ``y`` (B, C, T, H, W), as the config sets them."""
+    """D1: the descriptor's Langevin dynamics from ``y`` (B, C, T, H, W), as the config sets them.
+
+    Args:
+        des, y, config: what revises, what is revised, and how.
+        cond: (B, K, T' + T, H, W), of the held frames too.
+        rng: on the device of ``y``.
+        n_steps, step_scale: K and a factor on the step, in place of the training's.
+        periodic: axes of (T, H, W) along which the end leads into the beginning.
+        held: (B, C, T', H, W), frames before ``y`` that the energy hears and that stay as they are.
+    """
+
+    def energy(y: Tensor) -> Tensor:
+        whole = y if held is None else torch.cat((held, y), dim=2)
+        return des.energy(whole, cond, periodic=periodic)
+
     return langevin(
-        lambda y: des.energy(y, cond, periodic=periodic),
+        energy,
         y,
         n_steps=config.n_steps if n_steps is None else n_steps,
         step=config.step * step_scale,

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from dyntex.config import CoopConfig, GeneratorConfig
-from dyntex.coop import AnyGenerator
+from dyntex.coop import AnyGenerator, revise
 from dyntex.descriptor import Descriptor
-from dyntex.langevin import langevin
 from dyntex.layers import OPEN, Axes
 from dyntex.reach import fewest_frames, frames_per_latent, frames_scored, latents_heard
 
@@ -55,20 +54,8 @@ def stream(
     frames = _Frames(gen, shape[2:], rng, periodic)
 
     def revised(y: Tensor, held: Tensor) -> Tensor:
-        def energy(y: Tensor) -> Tensor:
-            whole = torch.cat((held, y), dim=2)
-            return des.energy(whole, whole[:, :0], periodic=periodic)
-
-        return langevin(
-            energy,
-            y,
-            n_steps=steps,
-            step=config.step,
-            rng=rng,
-            temperature=config.temperature,
-            scale=des.scale,
-            drift_limit=config.drift_limit,
-        )
+        cond = torch.cat((held, y), dim=2)[:, :0]
+        return revise(des, y, cond, config, rng=rng, n_steps=n_steps, periodic=periodic, held=held)
 
     if n_frames <= chunk or periodic[0]:
         y = frames.alone(max(n_frames, least))

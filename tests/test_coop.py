@@ -172,6 +172,20 @@ def test_revise_takes_every_setting_of_the_config():
     torch.testing.assert_close(hot, 0.2 * 2.0 * t.des.ref_std * noise, rtol=1e-3, atol=1e-5)
 
 
+def test_held_frames_are_heard_and_not_moved():
+    """One step without noise, of a score that hears three frames, is the whole's step on the frames that are free."""
+    hears = Head((Layer(2, (3, 3, 3), activation="silu"), Layer(1, (1, 1, 1), activation="none")))
+    config = replace(TINY, descriptor=DescriptorConfig((hears,), init_std=1.0), n_steps=1, temperature=0.0, step=0.2)
+    t = Teaching(config, clip(), rng=seeded())
+    y = clip()
+    free = y[:, :, 3:]
+    whole = revise(t.des, y, none(y), config, rng=seeded())
+    got = revise(t.des, free, none(y), config, rng=seeded(), held=y[:, :, :3])
+    torch.testing.assert_close(got, whole[:, :, 3:], rtol=0, atol=1e-5)
+    deaf = revise(t.des, free, none(free), config, rng=seeded())
+    assert (got - deaf)[:, :, 0].abs().max() > 1e-3
+
+
 class LinearGenerator(nn.Module):
     """g(z) = W z, for which the posterior of z is Gaussian."""
 
