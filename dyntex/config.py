@@ -106,6 +106,8 @@ class GaussianTextureConfig:
             exp(s z), mostly by a few stretches of it.
         fade: share of the clip over which its ends are faded.
         levels: knots of the curve that gives each pixel its distribution.
+        smooth: share of the frame's shorter side over which neighbours' curves are averaged, since a short clip tells
+            little of a pixel's; 0 leaves each its own.
         colours: knots of the curve from brightness to colour.
         noise: (D, H, W) white noise of each frame that only the residual sees.
         patch: side of the square of pixels that becomes one position of the residual.
@@ -117,6 +119,7 @@ class GaussianTextureConfig:
     bursts: float = 2.0
     fade: float = 1.0
     levels: int = 8
+    smooth: float = 1 / 16
     colours: int = 16
     noise: tuple[int, int, int] = (4, 8, 8)
     patch: int = 4

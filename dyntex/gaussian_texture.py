@@ -36,8 +36,6 @@ STILL = 0.02
 """Standard deviation, in [-1, 1], below which a pixel counts as standing still: two or three grey levels."""
 LIVELY = 0.1
 """Standard deviation, in [-1, 1], from which on the residual may do with a pixel what it is taught."""
-SMOOTH = 32
-"""Curves are averaged over about 1/16 of the frame's shorter side."""
 BEYOND = 0.1
 """How far past the seen extremes a value may go, as a share of their distance."""
 APART = 1e-3
@@ -200,7 +198,7 @@ class GaussianTextureGenerator(nn.Module):
         self.regions.copy_(overlapping(height, width, self.config.regions))
 
         ordered = ((y - self.mean) / self.spread).sort(dim=0).values
-        side = 2 * round(min(height, width) / SMOOTH) + 1
+        side = 2 * round(min(height, width) * self.config.smooth / 2) + 1
         self.levels.copy_(smoothed(shares(ordered, self.config.levels), side))
         self.stirred_levels.copy_(smoothed(self._see_stirred(), side))
         low, high = smoothed(ordered[0], side), smoothed(ordered[-1], side)

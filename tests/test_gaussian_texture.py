@@ -180,6 +180,8 @@ def test_curves_are_shared_by_neighbours():
     low, high = smoothed(ordered[[0, -1]], 3)
     margin = 0.1 * (high - low)
     torch.testing.assert_close(gen.bounds, torch.stack((low - margin, high + margin)), rtol=1e-4, atol=1e-5)
+    own = made(replace(TINY, smooth=0.0), y)
+    torch.testing.assert_close(own.levels, ordered.view(4, 2, 1, 40, 44).mean(1), rtol=1e-4, atol=1e-5)
 
 
 def constant() -> Tensor:
