@@ -9,7 +9,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from dyntex.cli import benchmark, examples, info, sample, synthesize, train
+from dyntex.cli import benchmark, examples, info, recover, sample, synthesize, train
 from dyntex.cli.words import version
 from dyntex.errors import DyntexError, MemoryLimitError
 
@@ -25,6 +25,7 @@ app.callback()(version)
 app.command()(synthesize.synthesize)
 app.command()(train.train)
 app.command()(sample.sample)
+app.command()(recover.recover)
 app.command()(info.info)
 app.command()(examples.examples)
 app.add_typer(benchmark.app, name="benchmark")

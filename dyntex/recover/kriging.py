@@ -121,9 +121,10 @@ def covariance_spectrum(
         lag = torch.minimum(lag, n - lag)
         window = torch.where(lag < r, torch.cos(lag * (torch.pi / 2 / r)).square(), 0.0)
         c = c * window.view(-1, *[1] * (2 - axis))
-    spectrum: Tensor = torch.fft.rfftn(c, dim=AXES).real.clamp_min(0.0)
+    spectrum = torch.fft.rfftn(c, dim=AXES).real.clamp_min(0.0)
     variance = torch.fft.irfftn(spectrum, s=size, dim=AXES)[..., :1, :1, :1]
-    return spectrum / variance.clamp_min(1e-9)
+    scaled: Tensor = spectrum / variance.clamp_min(1e-9)
+    return scaled
 
 
 def conjugate_gradients(

@@ -1,0 +1,128 @@
+"""``dyntex recover``: a damaged clip and a mask in, the whole clip out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dyntex.cli import words
+from dyntex.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from dyntex.cli.progress import Teller
+    from dyntex.clip import Clip
+    from dyntex.config import CoopConfig
+    from dyntex.coop import StepInfo
+
+COOP = "coop"
+
+
+def recover(
+    damaged: Annotated[
+        str,
+        typer.Argument(help="The clip: a video, animation, folder of frames, .npy/.npz array.", metavar="DAMAGED"),
+    ],
+    mask: Annotated[
+        str,
+        typer.Option(
+            help="What is missing: an image for all frames, a video or folder (bright), an .npy/.npz array (not 0), "
+            "or the colour painted over it, #rrggbb."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The video to write; its ending is its format.")],
+    grow: Annotated[int, typer.Option(help="Pixels by which the mask is widened.")] = 0,
+    method: Annotated[
+        str,
+        typer.Option(help="blend (the default), kriging, coop (training), lds, interpolate, median, telea."),
+    ] = "blend",
+    preset: words.Preset = None,
+    iterations: words.Iterations = None,
+    budget: words.Budget = None,
+    background: words.Background = None,
+    seed: words.Seed = 0,
+    device: words.Device = "auto",
+    overwrite: words.Overwrite = False,
+    quiet: words.Quiet = False,
+    as_json: words.AsJson = False,
+) -> None:
+    """Fill in what is missing of DAMAGED: a hole, an object that should not be there, lost frames."""
+    words.check_numbers(not_negative={"--grow": grow, "--seed": seed})
+    chosen = words.choose_config(preset, size=None, iterations=iterations, budget=budget)
+    if method != COOP and (preset or iterations or budget):
+        raise UsageError(f"--method {method} has no training: leave out --preset, --iterations and --budget")
+
+    from dyntex.cli.output import Output
+    from dyntex.cli.progress import Teller
+    from dyntex.cli.work import Work, check_not_source
+    from dyntex.masks import is_key, read_mask
+    from dyntex.media import read_clip
+    from dyntex.media.formats import FORMATS, ending_of
+    from dyntex.recover import METHODS
+    from dyntex.recover import recover as fill
+
+    if method not in (COOP, *METHODS):
+        raise UsageError(f"there is no method {method!r}; the methods are {', '.join((*METHODS, COOP))}")
+    output = Output.of(out, background=background, grid=None, overwrite=overwrite)
+    check_not_source(out, damaged)
+    check_not_source(out, mask)
+    if not is_key(mask) and not Path(mask).exists():
+        raise InputError(f"there is no mask {mask}: give an image, a video, an .npz or a colour like #00ff00")
+    with Teller(quiet=quiet) as teller:
+        work = Work(damaged, chosen, seed, words.choose_device(device), teller)
+        with work.timed("read"):
+            words.check_source(damaged)
+            clip = read_clip(damaged, notice=teller.say)
+            output.check(tuple(clip.video.shape), n_frames=clip.n_frames)
+            missing = read_mask(mask, clip, grow=grow)
+        share = float(missing.float().mean())
+        teller.say(f"{share:.1%} of {clip.n_frames} frames of {clip.width}x{clip.height} are missing; method {method}")
+        if not FORMATS[ending_of(out)].lossless:
+            teller.say(
+                f"{out.suffix} is lossy, also where nothing was missing: .mkv, .apng and a folder of PNGs are not"
+            )
+        with work.timed("fit"):
+            if method == COOP:
+                whole = _train(clip, missing, chosen, rng=work.rng(), budget=budget, teller=teller)
+            else:
+                whole = fill(clip, missing, method=method, rng=_cpu_rng(seed))
+        settings = {"method": method, "seed": seed, "grow": grow}
+        with work.timed("write"):
+            output.write(iter([whole]), n_frames=whole.n_frames, settings=settings, teller=teller)
+        report = work.report(
+            output=out,
+            fps=whole.fps,
+            size=(whole.height, whole.width),
+            n_frames=whole.n_frames,
+            method=method,
+            missing=round(share, 6),
+            preset=chosen.preset if method == COOP else None,
+        )
+    words.print_result(report, as_json=as_json)
+
+
+def _cpu_rng(seed: int) -> torch.Generator:
+    import torch
+
+    return torch.Generator().manual_seed(seed)
+
+
+def _train(
+    clip: Clip, missing: Tensor, config: CoopConfig, *, rng: torch.Generator, budget: float | None, teller: Teller
+) -> Clip:
+    from dyntex.recover.coop import cooperate
+
+    began = time.monotonic()
+
+    def progress(iteration: int) -> float:
+        return iteration / config.iterations if budget is None else (time.monotonic() - began) / budget
+
+    def on_step(info: StepInfo) -> None:
+        teller.training(info, min(1.0, progress(info.iteration)))
+
+    return cooperate(clip, missing, config, rng=rng, on_step=on_step, progress=progress)
