@@ -39,7 +39,10 @@ def recover(
     grow: Annotated[int, typer.Option(help="Pixels by which the mask is widened.")] = 0,
     method: Annotated[
         str,
-        typer.Option(help="blend (the default), kriging, coop (training), lds, interpolate, median, telea."),
+        typer.Option(
+            help="blend (the nearest to the truth), texture (the liveliest), coop (training), kriging, lds, "
+            "interpolate, median, telea."
+        ),
     ] = "blend",
     preset: words.Preset = None,
     iterations: words.Iterations = None,

@@ -22,6 +22,7 @@ Fill = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 METHODS: dict[str, Fill] = {
     "blend": lambda y, missing, rng: in_tiles(y, missing, lambda y, missing: blend(y, missing, rng=rng)),
     "kriging": lambda y, missing, rng: in_tiles(y, missing, krige),
+    "texture": lambda y, missing, rng: in_tiles(y, missing, lambda y, missing: krige(y, missing, rng=rng)),
     "lds": lambda y, missing, rng: smooth(y, missing),
     "interpolate": lambda y, missing, rng: interpolate(y, missing),
     "median": lambda y, missing, rng: torch.where(missing, median(y, missing), y),
@@ -35,8 +36,9 @@ def recover(damaged: Clip, missing: Tensor, *, rng: torch.Generator, method: str
     """Fill in the missing pixels of a clip; the others come back to the bit.
 
     ============= ==============================================================================================
-    blend         the guesses below but LDS and Telea, weighted by how they do on pixels of this clip that were hidden
+    blend         kriging, lds, interpolate and median, weighted by how they do on pixels of this clip that were hidden
     kriging       the conditional mean of a Gaussian texture, from all seen pixels around in space and time
+    texture       a draw from that Gaussian texture: not nearest to the truth, but as lively
     lds           the Kalman smoother of a linear dynamical system
     interpolate   linear in time between the pixel's nearest seen values
     median        of the pixel's seen values
@@ -48,7 +50,7 @@ def recover(damaged: Clip, missing: Tensor, *, rng: torch.Generator, method: str
     Args:
         damaged: of any size and length; what it holds at missing pixels is not looked at.
         missing: (T, H, W), bool.
-        rng: on the CPU; only ``blend`` draws from it.
+        rng: on the CPU; only ``blend`` and ``texture`` draw from it.
         method: one of :data:`METHODS`.
 
     Raises:
