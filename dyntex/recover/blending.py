@@ -21,7 +21,8 @@ DISTANCES = (2, 3, 5, 9)
 """Frames to the nearest seen time at which other weights begin."""
 CHANGES = (0.03, 0.1)
 """Changes across the gap, in [-1, 1], at which other weights begin: 4 and 13 of 255 levels."""
-N_CLASSES = (len(CHANGES) + 1) * (len(DISTANCES) + 1)
+N_CHANGES = len(CHANGES) + 2  # the last: nobody knows, because one end of the gap is missing too
+N_CLASSES = N_CHANGES * (len(DISTANCES) + 1)
 SLOW = 4.0
 """Frames (standard deviation) over which the slow trend is averaged."""
 CELL = 16
@@ -93,10 +94,10 @@ def classes(y: Tensor, missing: Tensor) -> Tensor:
     """
     gap = gaps(missing)
     earlier, later = ends(y, missing)
-    change = (later - earlier).abs().mean(0)
-    change = torch.where((gap.before == NEVER) | (gap.after == NEVER), torch.inf, change)
+    change = torch.bucketize((later - earlier).abs().mean(0), torch.tensor(CHANGES), right=True)
+    change = torch.where((gap.before == NEVER) | (gap.after == NEVER), N_CHANGES - 1, change)
     distance = torch.bucketize(gap.nearest, torch.tensor(DISTANCES), right=True)
-    return distance * (len(CHANGES) + 1) + torch.bucketize(change, torch.tensor(CHANGES), right=True)
+    return distance * N_CHANGES + change
 
 
 def _learn(y: Tensor, missing: Tensor, rng: torch.Generator, config: Kriging) -> list[Tensor]:
@@ -128,7 +129,7 @@ def _learn(y: Tensor, missing: Tensor, rng: torch.Generator, config: Kriging) ->
             weights.append(fit(k == i, overall, ANCHOR))
         else:
             # What is too far in time to have been tried is treated as the farthest that was.
-            nearer = i - len(CHANGES) - 1
+            nearer = i - N_CHANGES
             weights.append(weights[nearer] if nearer >= 0 else overall)
     return weights
 

@@ -82,7 +82,7 @@ def krige(
     axes = torch.linalg.eigh(torch.einsum("cthw,kthw->ck", deviation, deviation)).eigenvectors
     d = torch.einsum("ck,cthw->kthw", axes, deviation)
     s = _spread_of(d, seen, config)
-    g = _conditional(d / s, seen, config, rng)
+    g = conditional(d / s, seen, config, rng)
     return torch.where(missing, base + torch.einsum("ck,kthw->cthw", axes, g * s), y)
 
 
@@ -93,7 +93,7 @@ def _spread_of(d: Tensor, seen: Tensor, config: Kriging) -> Tensor:
     return (spread(power, n > 0) + config.floor**2).sqrt()[:, None]
 
 
-def _conditional(g: Tensor, seen: Tensor, config: Kriging, rng: torch.Generator | None) -> Tensor:
+def conditional(g: Tensor, seen: Tensor, config: Kriging, rng: torch.Generator | None) -> Tensor:
     """g^, or a draw, for g (C, T, H, W) of variance 1, zero where unseen."""
     reach = (min(config.reach_time, g.shape[1]), config.reach, config.reach)
     # Room for the reach behind the clip's end keeps the FFT's circle from joining it to the beginning.
