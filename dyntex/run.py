@@ -50,7 +50,9 @@ class Run:
         config: the networks and the training.
         seed: of all randomness.
         device: to train on.
-        budget: seconds to train, in place of ``config.iterations``.
+        budget: seconds for the whole of :meth:`train` and what comes after it, in place of ``config.iterations``.
+        afterwards: asked, where there is a budget, before the first iteration, with the networks as they are then: how
+            many of its seconds are to be left.
         save_every: seconds between checkpoints, more where saving takes long.
         resume: go on from the folder's last checkpoint.
         overwrite: start anew in a folder that holds another run.
@@ -64,6 +66,7 @@ class Run:
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     budget: float | None = None
+    afterwards: Callable[[CoopNets], float] = lambda _model: 0.0
     save_every: float = 60.0
     resume: bool = False
     overwrite: bool = False
@@ -106,6 +109,8 @@ class Run:
     def train(self, clip: Clip) -> CoopNets:
         """Train on the clip until the config's iterations or the budget are spent.
 
+        A budget that is spent before the first iteration leaves the networks as they begin.
+
         Raises:
             InputError: the clip is too short, or a checkpoint cannot be read.
             UsageError: as :meth:`check` does, or the checkpoint is of another clip.
@@ -113,6 +118,7 @@ class Run:
             StoppedError: ``stop`` said so; the state is saved.
             MemoryLimitError: weights, gradients and moments would not fit.
         """
+        began = time.monotonic()
         self.check()
         check_clip(clip, self.config)
         rng = torch.Generator(self.device).manual_seed(self.seed)
@@ -120,7 +126,11 @@ class Run:
         t = Teaching(self.config, y_obs, rng=rng)
         check_memory((t.des, t.gen), self.device)
         past, seconds = self._open(clip, t, rng)
-        self._iterate(t, clip, y_obs, rng, past=past, seconds_before=seconds)
+        budget = self.budget
+        if budget is not None:
+            budget -= self.afterwards(CoopNets.from_teaching(t, clip))
+            budget -= time.monotonic() - began
+        self._iterate(t, clip, y_obs, rng, past=past, seconds_before=seconds, budget=budget)
         return CoopNets.from_teaching(t, clip)
 
     def finish(self, result: Mapping[str, Any]) -> None:
@@ -136,29 +146,31 @@ class Run:
         *,
         past: list[StepInfo],
         seconds_before: float,
+        budget: float | None,
     ) -> None:
         first = t.iteration
         began = last_saved = time.monotonic()
-        save_seconds = 0.0
+        save_seconds = all_saves = 0.0
 
         def seconds() -> float:
             return seconds_before + time.monotonic() - began
 
         def progress(iteration: int) -> float:
-            if self.budget is None:
+            if budget is None:
                 return iteration / self.config.iterations
-            # The iteration to come is counted in: the budget is not overdrawn by a slow one.
-            each = (time.monotonic() - began) / (iteration - first) if iteration > first else 0.0
-            return min(1.0, (seconds() + each) / self.budget)
+            # The iteration to come and the last save are counted in: the budget is not overdrawn by slow ones.
+            each = (time.monotonic() - began - all_saves) / (iteration - first) if iteration > first else 0.0
+            left = budget - save_seconds
+            return min(1.0, (seconds() + each) / left) if left > 0.0 else 1.0
 
         def keep() -> None:
-            nonlocal last_saved, save_seconds
+            nonlocal last_saved, save_seconds, all_saves
             start = time.monotonic()
             self.checkpoints.save(t.iteration, t.state(rng))
-            if t.iteration > first:
-                self._preview(t, clip)
+            self._preview(t, clip)
             last_saved = time.monotonic()
             save_seconds = last_saved - start
+            all_saves += save_seconds
 
         def go_back() -> None:
             t.load(self.checkpoints.load(), rng)

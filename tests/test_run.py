@@ -97,7 +97,7 @@ def test_the_folder_tells_the_whole_run(clip: Clip, tmp_path: Path) -> None:
     assert [share for _, share in seen] == [k / 8 for k in range(1, 9)]
     assert [line["seconds"] for line in lines] == sorted(line["seconds"] for line in lines)
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["0000008.safetensors"]
-    assert [path.name for path in (folder / "samples").iterdir()] == ["0000008.png"]
+    assert sorted(path.name for path in (folder / "samples").iterdir()) == ["0000000.png", "0000008.png"]
     assert model.iterations == 8
 
 
@@ -108,7 +108,7 @@ def test_saving_and_looking_do_not_change_the_training(
     plain = Run(tmp_path / "a", CONFIG).train(clip)
     monkeypatch.setattr(run_module, "SAVE_SHARE", float("inf"))
     busy = Run(tmp_path / "b", CONFIG, save_every=0.0).train(clip)
-    assert len(list((tmp_path / "b" / "samples").iterdir())) == 8  # after every iteration
+    assert len(list((tmp_path / "b" / "samples").iterdir())) == 9  # before the first and after every iteration
     assert_same(plain, busy)
     # The command's run and the library's fit are one training.
     assert_same(plain, CoopNets.fit(clip, CONFIG, rng=torch.Generator().manual_seed(0)))
@@ -161,6 +161,42 @@ def test_a_budget_is_not_overdrawn_and_counts_the_time_before_a_stop(
     # an eleventh would end at 10 s.
     assert [line["iteration"] for line in journal(tmp_path / "run")] == list(range(1, 11))
     assert journal(tmp_path / "run")[-1]["seconds"] == 8.0
+
+
+def test_a_budget_is_for_setting_up_saving_and_what_comes_afterwards_too(
+    clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a clock that setting up (4 s), asking (2 s, and 7 s are to be left), saves (1.5 s) and iterations (1 s) move:
+    of 30.5 s, 4 + 2 + 1.5 are gone before the first iteration and 1.5 + 7 are wanted after the last; 14 fit."""
+    now = [0.0]
+    monkeypatch.setattr(run_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def spend(seconds: float, value: Any = None) -> Any:
+        now[0] += seconds
+        return value
+
+    opened, saved = Run._open, Checkpoints.save
+    monkeypatch.setattr(Run, "_open", lambda *a: spend(4.0, opened(*a)))
+    monkeypatch.setattr(Checkpoints, "save", lambda *a: spend(1.5, saved(*a)))
+    asked: list[int] = []
+    run = Run(tmp_path / "run", CONFIG, budget=30.5, stop=lambda: spend(1.0, False))
+    run.afterwards = lambda model: spend(2.0, asked.append(model.iterations) or 7.0)  # type: ignore[func-returns-value]
+    model = run.train(clip)
+    assert model.iterations == 14
+    assert asked == [0]
+    assert now[0] == 23.0
+
+
+def test_what_is_afterwards_is_not_asked_without_a_budget_and_one_that_is_too_small_trains_nothing(
+    clip: Clip, tmp_path: Path
+) -> None:
+    def refuse(_: CoopNets) -> float:
+        raise AssertionError
+
+    assert Run(tmp_path / "a", CONFIG, afterwards=refuse).train(clip).iterations == 8
+    model = Run(tmp_path / "b", CONFIG, budget=5.0, afterwards=lambda _: 9.0).train(clip)
+    assert model.iterations == 0
+    assert model.synthesize(8, rng=torch.Generator().manual_seed(0)).n_frames == 8
 
 
 def test_the_journal_never_knows_less_than_a_checkpoint(
@@ -235,6 +271,7 @@ def test_starting_anew_removes_the_earlier_run_and_nothing_else(clip: Clip, tmp_
         "metrics.jsonl",
         "notes.txt",
         "checkpoints/0000001.safetensors",
+        "samples/0000000.png",
         "samples/0000001.png",
     }
 
