@@ -45,6 +45,7 @@ MAY["dyntex.memory"] = {"dyntex.errors"}
 MAY["dyntex.journal"] = {"dyntex.coop", "dyntex.errors"}
 MAY["dyntex.estimate"] = {*MAY["dyntex.coopnets"], "dyntex.coopnets", "dyntex.memory"}
 MAY["dyntex.run"] = {*MAY["dyntex.estimate"], "dyntex", "dyntex.journal", "dyntex.media"}
+MAY["dyntex.report"] = {"dyntex.clip", "dyntex.errors", "dyntex.media"}
 MAY["dyntex.masks"] = {"dyntex.clip", "dyntex.errors", "dyntex.media"}
 MAY["dyntex.recover"] = {*MAY["dyntex.coopnets"], "dyntex.coopnets", "dyntex.linear", "dyntex.masks"}
 

@@ -43,6 +43,12 @@ def synthesize(
             help="Of the convolutions; auto measures which is faster here.", show_default="the preset's, fp32"
         ),
     ] = None,
+    score: Annotated[
+        bool,
+        typer.Option(
+            "--score", help="Score the result beside controls, by frames that are not learnt: seconds to minutes."
+        ),
+    ] = False,
     save_model: Annotated[Path | None, typer.Option(help="Folder to save the model to, not the run folder.")] = None,
     run_dir: words.RunDir = None,
     checkpoint_every: words.CheckpointEvery = 60.0,
@@ -70,6 +76,8 @@ def synthesize(
     from dyntex.cli.ends import Ends, kept, say_if_looping
     from dyntex.cli.output import Output
     from dyntex.cli.progress import Teller
+    from dyntex.cli.scores import Judge
+    from dyntex.cli.takeaway import take_away
     from dyntex.cli.work import Work, check_model_place, check_not_source, stem_of
     from dyntex.clip import concatenate
     from dyntex.media import sheet, side_by_side, write_clip, write_png
@@ -105,6 +113,7 @@ def synthesize(
         n_frames = output.length(words.frames_asked(frames, seconds, clip.fps), otherwise=clip.n_frames)
         output.check(tuple(clip.video.shape), n_frames=n_frames)
         ends.check_length(n_frames, chosen if method == "coop" else None)
+        judge = Judge.of(clip, source, start=start, n_frames=n_frames) if score else None
         say_if_looping(clip, source, teller)
 
         chunks: Iterator[Clip]
@@ -144,7 +153,19 @@ def synthesize(
             seam=ends.measure(made, clip, teller),
             **learnt,
         )
+        if judge is not None:
+            report["scores"] = judge.scores(made, rng=work.rng())
+            teller.say("the score of " + ", ".join(f"{name} is {x:.2f}" for name, x in report["scores"].items()))
         if run is not None:
+            report["report"] = take_away(
+                run.folder,
+                report,
+                settings=settings,
+                original=clip,
+                made=made if loop else shown,
+                loop=loop,
+                teller=teller,
+            )
             run.finish(report)
         teller.say(f"the original is over the result in {sheet_path}, and beside it in {side}")
     words.print_result(report, as_json=as_json)

@@ -116,8 +116,11 @@ class Work:
         self.teller.say(
             f"the descriptor and the generator of {self.config.preset!r} teach each other; run folder {run.folder}"
         )
+        from dyntex.cli.takeaway import clear
         from dyntex.pages import keep_pages
 
+        if not run.resume:
+            clear(run.folder)
         keep_pages()
         with self.timed("fit"), words.stoppable() as run.stop:
             fitted = run.train(clip)
