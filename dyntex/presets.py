@@ -117,6 +117,9 @@ PRESETS: dict[str, CoopConfig] = {
     )
 }
 
+QUALITIES = {"draft": 60.0, "standard": 300.0, "high": 1800.0}
+"""Seconds for a whole command, from reading to the written video, by the name of a quality."""
+
 
 def preset(name: str) -> CoopConfig:
     """The preset of that name.
