@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from dyntex.cli import words
+from dyntex.cli.effort import Budget, Quality, rehearse, seconds_allowed
 from dyntex.errors import UsageError
 
 if TYPE_CHECKING:
     from dyntex.clip import Clip
+    from dyntex.coopnets import CoopNets
 
 SYNTHESIS = 1
 """Added to the seed: training and synthesis draw different numbers, and ``sample`` draws the same as ``synthesize``."""
+REHEARSAL = 2
 
 
 def synthesize(
@@ -34,7 +38,8 @@ def synthesize(
     preset: words.Preset = None,
     config: words.Config = None,
     iterations: words.Iterations = None,
-    budget: words.Budget = None,
+    budget: Budget = None,
+    quality: Quality = None,
     seed: words.Seed = 0,
     device: words.Device = "auto",
     precision: Annotated[
@@ -58,6 +63,7 @@ def synthesize(
     as_json: words.AsJson = False,
 ) -> None:
     """Learn a texture from SOURCE and write new video of it."""
+    began = time.monotonic()
     words.check_length(frames, seconds)
     words.check_numbers(
         positive={"--clip-frames": clip_frames, "--checkpoint-every": checkpoint_every},
@@ -67,10 +73,12 @@ def synthesize(
     chosen = words.choose_config(
         preset, file=config, size=wanted, iterations=iterations, budget=budget, clip_frames=clip_frames
     )
+    allowed = seconds_allowed(quality, budget=budget, iterations=iterations)
     words.check_method(method)
-    if method != "coop" and (resume or save_model or budget or iterations or run_dir):
+    if method != "coop" and (resume or save_model or allowed or iterations or run_dir):
         raise UsageError(
-            f"--method {method} has no training: leave out --resume, --save-model, --iterations, --budget, --run-dir"
+            f"--method {method} has no training: leave out --resume, --save-model, --iterations, --budget, --quality, "
+            "--run-dir"
         )
 
     from dyntex.cli.ends import Ends, kept, say_if_looping
@@ -99,12 +107,11 @@ def synthesize(
     if save_model is not None:
         check_model_place(save_model, overwrite=overwrite)
     with Teller(quiet=quiet) as teller:
-        work = Work(source, chosen, seed, words.choose_device(device), teller).with_precision(precision)
+        work = Work(source, chosen, seed, words.choose_device(device), teller, began).with_precision(precision)
         run = None
         if method == "coop":
             run = work.run(
                 run_dir or out.with_name(f"{out.stem}.run"),
-                budget=budget,
                 save_every=checkpoint_every,
                 resume=resume,
                 overwrite=overwrite,
@@ -119,7 +126,12 @@ def synthesize(
         chunks: Iterator[Clip]
         learnt: dict[str, Any]
         if run is not None:
-            model, place = work.teach(run, clip, model=save_model)
+
+            def afterwards(model: CoopNets) -> float:
+                rng = work.rng(REHEARSAL)
+                return rehearse(model, clip, output, n_frames=n_frames, rng=rng, periodic=ends.periodic)
+
+            model, place = work.teach(run, clip, model=save_model, budget=allowed, afterwards=afterwards)
             chunks = model.stream(n_frames, rng=work.rng(SYNTHESIS), periodic=ends.periodic)
             learnt = {"preset": chosen.preset, "iterations": model.iterations, "model": str(place)}
         else:
@@ -157,15 +169,17 @@ def synthesize(
             report["scores"] = judge.scores(made, rng=work.rng())
             teller.say("the score of " + ", ".join(f"{name} is {x:.2f}" for name, x in report["scores"].items()))
         if run is not None:
-            report["report"] = take_away(
-                run.folder,
-                report,
-                settings=settings,
-                original=clip,
-                made=made if loop else shown,
-                loop=loop,
-                teller=teller,
-            )
+            with work.timed("report"):
+                report["report"] = take_away(
+                    run.folder,
+                    report,
+                    settings=settings,
+                    original=clip,
+                    made=made if loop else shown,
+                    loop=loop,
+                    teller=teller,
+                )
+            report["seconds"] = work.spent()
             run.finish(report)
         teller.say(f"the original is over the result in {sheet_path}, and beside it in {side}")
     words.print_result(report, as_json=as_json)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from dyntex.cli import words
+from dyntex.cli.effort import Budget, Quality, seconds_allowed
 
 
 def train(
@@ -19,7 +21,8 @@ def train(
     preset: words.Preset = None,
     config: words.Config = None,
     iterations: words.Iterations = None,
-    budget: words.Budget = None,
+    budget: Budget = None,
+    quality: Quality = None,
     seed: words.Seed = 0,
     device: words.Device = "auto",
     precision: Annotated[
@@ -36,6 +39,7 @@ def train(
     as_json: words.AsJson = False,
 ) -> None:
     """Learn a texture from SOURCE and save the model, from which ``dyntex sample`` makes videos."""
+    began = time.monotonic()
     words.check_numbers(
         positive={"--clip-frames": clip_frames, "--checkpoint-every": checkpoint_every},
         not_negative={"--start": start, "--seed": seed},
@@ -44,22 +48,22 @@ def train(
     chosen = words.choose_config(
         preset, file=config, size=wanted, iterations=iterations, budget=budget, clip_frames=clip_frames
     )
+    allowed = seconds_allowed(quality, budget=budget, iterations=iterations)
 
     from dyntex.cli.progress import Teller
     from dyntex.cli.work import Work, check_model_place
 
     check_model_place(out, overwrite=overwrite)
     with Teller(quiet=quiet) as teller:
-        work = Work(source, chosen, seed, words.choose_device(device), teller).with_precision(precision)
+        work = Work(source, chosen, seed, words.choose_device(device), teller, began).with_precision(precision)
         run = work.run(
             run_dir or out.with_name(f"{out.name}.run"),
-            budget=budget,
             save_every=checkpoint_every,
             resume=resume,
             overwrite=overwrite,
         )
         clip = work.read(size=wanted, start=start, n_frames=clip_frames)
-        fitted, place = work.teach(run, clip, model=out)
+        fitted, place = work.teach(run, clip, model=out, budget=allowed)
         report = work.report(
             output=place,
             fps=clip.fps,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dyntex.run import Run
 
 
-STAGES = ("read", "fit", "synthesize", "write")
+STAGES = ("read", "rehearse", "fit", "synthesize", "write", "report")
 
 
 @dataclass
@@ -32,6 +32,7 @@ class Work:
     """One command's work on a clip.
 
     Attributes:
+        began: when the command did, by the monotonic clock.
         seconds: wall time by stage.
     """
 
@@ -40,6 +41,7 @@ class Work:
     seed: int
     device: torch.device
     teller: Teller
+    began: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
 
     @contextmanager
@@ -92,7 +94,7 @@ class Work:
         self.teller.say(f"read {clip.n_frames} frames of {clip.width}x{clip.height} at {float(clip.fps):g} a second")
         return clip
 
-    def run(self, folder: Path, *, budget: float | None, save_every: float, resume: bool, overwrite: bool) -> Run:
+    def run(self, folder: Path, *, save_every: float, resume: bool, overwrite: bool) -> Run:
         """The training in its folder, which is checked before the clip is read; nothing is written yet."""
         from dyntex.run import Run
 
@@ -101,7 +103,6 @@ class Work:
             self.config,
             seed=self.seed,
             device=self.device,
-            budget=budget,
             save_every=save_every,
             resume=resume,
             overwrite=overwrite,
@@ -111,8 +112,24 @@ class Work:
         run.check()
         return run
 
-    def teach(self, run: Run, clip: Clip, *, model: Path | None) -> tuple[CoopNets, Path]:
-        """Train; the model is saved in the run folder, or where it was asked for."""
+    def teach(
+        self,
+        run: Run,
+        clip: Clip,
+        *,
+        model: Path | None,
+        budget: float | None,
+        afterwards: Callable[[CoopNets], float] = lambda _: 0.0,
+    ) -> tuple[CoopNets, Path]:
+        """Train; the model is saved in the run folder, or where it was asked for.
+
+        Args:
+            run: the training in its folder.
+            clip: to learn from.
+            model: where the model goes.
+            budget: seconds of the whole command, from its beginning to its end.
+            afterwards: rehearses what comes after, and tells how many of the seconds are to be left for it.
+        """
         self.teller.say(
             f"the descriptor and the generator of {self.config.preset!r} teach each other; run folder {run.folder}"
         )
@@ -121,12 +138,28 @@ class Work:
 
         if not run.resume:
             clear(run.folder)
+
+        def rehearsed(fitted: CoopNets) -> float:
+            with self.timed("rehearse"):
+                seconds = afterwards(fitted)
+            self.teller.say(f"of {budget:g} s, what comes after the training will take about {seconds:.1f}")
+            return seconds
+
         keep_pages()
+        if budget is not None:
+            run.budget, run.afterwards = budget - (time.monotonic() - self.began), rehearsed
         with self.timed("fit"), words.stoppable() as run.stop:
             fitted = run.train(clip)
             place = model or run.folder / "model"
             fitted.save(place)
+        self.seconds["fit"] = round(self.seconds["fit"] - self.seconds["rehearse"], 3)
+        if budget is not None and not fitted.iterations:
+            self.teller.say(f"{budget:g} s leave no time to teach the networks, which are used as they begin")
         return fitted, place
+
+    def spent(self) -> dict[str, float]:
+        """The seconds by stage, and of the whole command so far."""
+        return self.seconds | {"total": round(time.monotonic() - self.began, 3)}
 
     def report(
         self, *, output: Path, fps: Fraction, size: tuple[int, ...], n_frames: int, **more: Any
@@ -140,7 +173,7 @@ class Work:
             "height": size[0],
             "width": size[1],
             **self.settings(),
-            "seconds": self.seconds,
+            "seconds": self.spent(),
             "peak_rss_mb": words.peak_rss_mb(),
             "sheet": None,
             **more,
