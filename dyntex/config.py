@@ -123,8 +123,8 @@ class GaussianTextureConfig:
     colours: int = 16
     noise: tuple[int, int, int] = (4, 8, 8)
     patch: int = 4
-    width: int = 48
-    blocks: int = 2
+    width: int = 32
+    blocks: int = 1
 
 
 @dataclass(frozen=True)
