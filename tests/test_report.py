@@ -376,3 +376,11 @@ def test_the_scores_asked_for_are_in_the_report(tmp_path: Path):
     words = Reader((tmp_path / "b.run" / "report.html").read_text()).words
     assert f"{told['scores']['result']:.2f}" in words
     assert "the clip itself" in words
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+def test_the_links_of_the_pages_lead_somewhere(page: str):
+    path = Path(__file__).parents[1] / page
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")) if ":" not in link]
+    assert len(links) >= 4
+    assert [link for link in links if not (path.parent / link).exists()] == []

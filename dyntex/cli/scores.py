@@ -58,7 +58,7 @@ class Judge:
     def scores(self, made: Clip, *, rng: torch.Generator) -> dict[str, float]:
         """The score of the result's beginning and those of the controls, by name; lower is better.
 
-        What was learnt has 1 by definition: it is the unit.
+        The clip itself has 1, which is what 1 means, or a little less where its stretches differ by less than rounding.
         """
         from baselines.controls import Copy, MeanFrame, ShuffledFrames, WhiteNoise, reversed_real
 
