@@ -140,7 +140,8 @@ class GaussianTextureGenerator(nn.Module):
     def forward(self, z: Tensor, cond: Tensor, *, periodic: Axes = OPEN) -> Tensor:
         """(B, D, T', 1, 1), (B, K, T, H, W) -> (B, C, T, H, W); a loop hears only the first T times of z."""
         n_frames = z.shape[2] - self.taps + 1
-        y = self.paint(self.bend(self.stir(z[:, : len(self.regions), :, 0, 0], periodic=periodic[0])))
+        stirring = self._meet(z[:, : len(self.regions), :, 0, 0], periodic)
+        y = self.paint(self.bend(self.stir(stirring, periodic=periodic[0])))
         noise = z[:, len(self.regions) :, :n_frames].reshape(len(z), *self.config.noise, n_frames).movedim(-1, 2)
 
         h = self.unfold(y, periodic) + self.place
@@ -151,6 +152,12 @@ class GaussianTextureGenerator(nn.Module):
         for block in self.blocks:
             h = h + block(F.silu(h), periodic)
         return torch.addcmul(y, self.room, by_patches(self.to_pixels, F.silu(h), periodic))
+
+    def _meet(self, z: Tensor, periodic: Axes) -> Tensor:
+        """Where the frame's ends meet the regions there are stirred as one: (B, regions, T') -> the same."""
+        n = self.config.regions
+        rows, columns = (torch.arange(n) % max(1, n - wrap) for wrap in periodic[1:])
+        return z[:, (rows[:, None] * n + columns).flatten()]
 
     def _fit_colours(self, y: Tensor) -> None:
         """Fit the colour axes, brightness (the direction of most variance) first, and the ramp to (C, T, H, W)."""

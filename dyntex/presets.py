@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dyntex.config import (
     FULL,
     CoopConfig,
@@ -69,8 +71,11 @@ ST_GENERATOR = GeneratorConfig(
 )
 
 
-def _scale(pool: int, gain: float = 30.0) -> Head:
-    """One level of the pyramid of ``fast``: even kernels, whose gradients leave no checkerboard, and two ends."""
+def _scale(pool: int, gain: float = 30.0, *, fixed_end: bool = True) -> Head:
+    """One level of the pyramid of ``fast``: even kernels, whose gradients leave no checkerboard, and two ends.
+
+    The fixed one knows what belongs where in the frame.
+    """
     fixed = (
         Layer(16, (2, FULL, FULL), padding="valid", activation="silu"),
         Layer(1, (1, 1, 1), activation="none"),
@@ -83,7 +88,7 @@ def _scale(pool: int, gain: float = 30.0) -> Head:
         Layer(24, (1, 6, 6), (1, 2, 2), activation="silu"),
         Layer(32, (3, 4, 4), (1, 2, 2), activation="silu"),
     )
-    return Head(trunk, ends=(fixed, free), pool=(1, pool, pool), gain=gain)
+    return Head(trunk, ends=(fixed, free) if fixed_end else (free,), pool=(1, pool, pool), gain=gain)
 
 
 FAST = CoopConfig(
@@ -107,10 +112,18 @@ FAST = CoopConfig(
     ema=0.99,
 )
 
+# For textures that are alike all over the frame: what a model of them knows can be laid anew in a larger one.
+FAST_ST = replace(
+    FAST,
+    preset="fast-st",
+    descriptor=replace(FAST.descriptor, heads=(_scale(1, fixed_end=False), _scale(2, fixed_end=False))),
+)
+
 PRESETS: dict[str, CoopConfig] = {
     config.preset: config
     for config in (
         FAST,
+        FAST_ST,
         CoopConfig("paper-fc64", DescriptorConfig((FC_S,)), FC_S_64, size=64, fixed_size=True),
         CoopConfig("paper-fc128", DescriptorConfig((FC_S,)), FC_S_128, size=128, fixed_size=True),
         CoopConfig("paper-st", DescriptorConfig((ST,)), ST_GENERATOR, size=64, multiple=16, min_frames=21),

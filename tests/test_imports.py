@@ -40,7 +40,11 @@ MAY["dyntex.coopnets"] = {
 }  # fmt: skip
 MAY["dyntex.seam"] = {"dyntex.clip", "dyntex.errors"}
 MAY["dyntex.stationarity"] = {"dyntex.clip", "dyntex.errors"}
-MAY["dyntex.extent"] = {"dyntex.config", "dyntex.coop", "dyntex.coopnets", "dyntex.errors", "dyntex.reach"}
+MAY["dyntex.quilt"] = set()
+MAY["dyntex.extent"] = {
+    "dyntex.clip", "dyntex.config", "dyntex.coop", "dyntex.coopnets", "dyntex.errors", "dyntex.gaussian_texture",
+    "dyntex.quilt", "dyntex.reach", "dyntex.stationarity",
+}  # fmt: skip
 MAY["dyntex.memory"] = {"dyntex.errors"}
 MAY["dyntex.journal"] = {"dyntex.coop", "dyntex.errors"}
 MAY["dyntex.estimate"] = {*MAY["dyntex.coopnets"], "dyntex.coopnets", "dyntex.memory"}

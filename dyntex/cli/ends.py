@@ -10,12 +10,17 @@ from dyntex.cli.progress import Teller
 from dyntex.errors import UsageError
 
 if TYPE_CHECKING:
+    import torch
+
     from dyntex.clip import Clip
     from dyntex.config import CoopConfig
+    from dyntex.coopnets import CoopNets
     from dyntex.seam import Seam
 
 LOOPING = ("lds", "fft-lds", "hosvd")
 """The baselines whose law can be conditioned to close."""
+LAYOUT = 10
+"""Added to the seed, for what lies where in a frame that was laid anew."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,23 @@ class Ends:
 
             check_space(config, f"--tile {self.tile}")
 
+    def check_clip(self, clip: Clip, config: CoopConfig) -> None:
+        """Refuse, before anything is learnt, to tile what is not alike all over the frame."""
+        from dyntex.extent import check_stationary, is_quilted
+
+        if self.tile and is_quilted(config):
+            check_stationary(clip, f"--tile {self.tile}")
+
+    def shaped(self, model: CoopNets, size: tuple[int, int] | None, *, rng: torch.Generator) -> CoopNets:
+        """The model that makes frames of that size (None: those it was taught) whose ends can meet."""
+        from dyntex.extent import resized
+
+        return resized(model, *(size or model.shape[2:]), rng=rng, tile=bool(self.tile))
+
     def check_baseline(self, method: str) -> None:
         """Refuse what a baseline cannot do."""
         if self.tile:
-            raise UsageError(f"--tile {self.tile} cannot be made by --method {method}: use --preset paper-st")
+            raise UsageError(f"--tile {self.tile} cannot be made by --method {method}: use --preset fast-st")
         if self.loop and method not in LOOPING:
             raise UsageError(
                 f"--loop cannot be made by --method {method}, whose law is not linear and cannot be conditioned to "

@@ -39,13 +39,12 @@ def sample(
     words.check_length(frames, seconds)
     words.check_numbers(not_negative={"--steps": steps, "--seed": seed})
 
-    from dyntex.cli.ends import Ends, kept
+    from dyntex.cli.ends import LAYOUT, Ends, kept
     from dyntex.cli.output import Output
     from dyntex.cli.progress import Teller
     from dyntex.cli.synthesize import SYNTHESIS
     from dyntex.cli.work import Work
     from dyntex.clip import concatenate
-    from dyntex.extent import resized
 
     ends, wanted = Ends.of(loop, tile), words.parse_size(size)
     output = Output.of(out, background=background, grid=grid, overwrite=overwrite)
@@ -54,9 +53,8 @@ def sample(
         began = time.monotonic()
         fitted = words.load_model(model, device=chosen)
         ends.check(fitted.config)
-        if wanted is not None:
-            fitted = resized(fitted, *wanted)
         work = Work(str(model), fitted.config, seed, chosen, teller)
+        fitted = ends.shaped(fitted, wanted, rng=work.rng(LAYOUT))
         work.seconds["read"] = round(time.monotonic() - began, 3)
         n_frames = output.length(words.frames_asked(frames, seconds, fitted.fps), otherwise=fitted.shape[1])
         output.check(fitted.shape, n_frames=n_frames)

@@ -81,7 +81,7 @@ def synthesize(
             "--run-dir"
         )
 
-    from dyntex.cli.ends import Ends, kept, say_if_looping
+    from dyntex.cli.ends import LAYOUT, Ends, kept, say_if_looping
     from dyntex.cli.output import Output
     from dyntex.cli.progress import Teller
     from dyntex.cli.scores import Judge
@@ -120,6 +120,8 @@ def synthesize(
         n_frames = output.length(words.frames_asked(frames, seconds, clip.fps), otherwise=clip.n_frames)
         output.check(tuple(clip.video.shape), n_frames=n_frames)
         ends.check_length(n_frames, chosen if method == "coop" else None)
+        if method == "coop":
+            ends.check_clip(clip, chosen)
         judge = Judge.of(clip, source, start=start, n_frames=n_frames) if score else None
         say_if_looping(clip, source, teller)
 
@@ -132,6 +134,7 @@ def synthesize(
                 return rehearse(model, clip, output, n_frames=n_frames, rng=rng, periodic=ends.periodic)
 
             model, place = work.teach(run, clip, model=save_model, budget=allowed, afterwards=afterwards)
+            model = ends.shaped(model, None, rng=work.rng(LAYOUT))
             chunks = model.stream(n_frames, rng=work.rng(SYNTHESIS), periodic=ends.periodic)
             learnt = {"preset": chosen.preset, "iterations": model.iterations, "model": str(place)}
         else:
