@@ -21,7 +21,7 @@ from dyntex.linear import LinearLaw
 from dyntex.media import read_clip
 from dyntex.presets import FAST
 from dyntex.recover import METHODS, recover
-from dyntex.recover.blending import N_CLASSES, blend, classes, hide, least_absolute
+from dyntex.recover.blending import N_CLASSES, blend, classes, hide, least_absolute, part_around
 from dyntex.recover.coop import cooperate, padded
 from dyntex.recover.kalman import smoothed_states
 from dyntex.recover.kriging import AXES, Kriging, conditional, conjugate_gradients, covariance_spectrum, krige
@@ -279,8 +279,23 @@ def test_what_is_hidden_was_seen_and_leaves_something(kind: str):
             assert torch.equal(hidden.flatten(1).any(1), hidden.flatten(1).all(1))
 
 
+def test_weights_are_learnt_around_the_hole():
+    missing = torch.zeros(4, 128, 100, dtype=torch.bool)
+    missing[:, 110:126, 60:70] = True
+    assert part_around(missing) == (slice(64, 128), slice(32, 96))
+    missing[:, 20:, 20:] = True
+    assert missing[(slice(None), *part_around(missing))].shape == missing.shape
+
+
+def test_one_seen_frame_is_enough():
+    y, missing = waves(6, 16, 16), torch.ones(6, 16, 16, dtype=torch.bool)
+    missing[2] = False
+    assert torch.equal(blend(y, missing, rng=rng()), y[:, 2:3].expand_as(y))
+
+
 def test_of_lost_frames_the_middle_of_every_seen_run_is_hidden():
-    _, middles = hide(masks_of_each_kind()["frames"], rng=rng())
+    some, others, middles = hide(masks_of_each_kind()["frames"], rng=rng())
+    assert not (some & others).any()
     assert middles[:, 0, 0].nonzero().flatten().tolist() == [2, 3, 4, 5, 18, 19, 20, 21]
 
 

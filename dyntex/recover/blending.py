@@ -40,6 +40,8 @@ LEVEL = 1 / 255
 """Errors below this count as this in the reweighting of the least absolute deviations."""
 SIDE = 64
 """Side of the part of the frame on which guesses are tried."""
+MOSTLY = 0.75
+"""Share of missing pixels above which that part teaches too little."""
 
 
 def blend(y: Tensor, missing: Tensor, *, rng: torch.Generator, config: Kriging = DEFAULT) -> Tensor:
@@ -102,13 +104,13 @@ def classes(y: Tensor, missing: Tensor) -> Tensor:
 
 def _learn(y: Tensor, missing: Tensor, rng: torch.Generator, config: Kriging) -> list[Tensor]:
     """Weights (5,) for each class."""
-    rows, columns = (_central(n) for n in missing.shape[1:])
+    rows, columns = part_around(missing)
     y, missing = y[..., rows, columns], missing[:, rows, columns]
     made, true, at = [], [], []
     for hidden in hide(missing, rng=rng):
-        if not bool(hidden.any()):
-            continue
         less = missing | hidden
+        if not bool(hidden.any()) or bool(less.all()):
+            continue
         made.append(guesses(y, less, config)[:, :, hidden])
         true.append(y[:, hidden])
         at.append(classes(y, less)[hidden])
@@ -134,15 +136,23 @@ def _learn(y: Tensor, missing: Tensor, rng: torch.Generator, config: Kriging) ->
     return weights
 
 
-def _central(n: int) -> slice:
-    start = max(0, (n - SIDE) // 2)
-    return slice(start, start + SIDE)
+def part_around(missing: Tensor) -> tuple[slice, slice]:
+    """Rows and columns of a part of the frame around the middle of the missing pixels; all where it is mostly hole."""
+    where = []
+    for axis, n in ((1, missing.shape[1]), (2, missing.shape[2])):
+        weight = missing.sum((0, 3 - axis)).double()
+        middle = float((weight * torch.arange(n)).sum() / weight.sum())
+        start = max(0, min(n - SIDE, round(middle) - SIDE // 2))
+        where.append(slice(start, start + SIDE))
+    rows, columns = where
+    mostly = float(missing[:, rows, columns].float().mean()) > MOSTLY
+    return (slice(None), slice(None)) if mostly else (rows, columns)
 
 
 def hide(missing: Tensor, *, rng: torch.Generator) -> list[Tensor]:
-    """Two choices of seen pixels (T, H, W) to hide, so that they are missed as the missing ones are.
+    """Some choices of seen pixels (T, H, W) to hide, so that they are missed as the missing ones are.
 
-    Where whole frames are missing, whole frames are hidden: some alone, and the middle half of every seen run. Where
+    Where whole frames are missing, whole frames are hidden: some, others, and the middle half of every seen run. Where
     little is missing, all of the mask is hidden once more, elsewhere and at another time. Else parts of it are:
     squares, and some frames.
     """
@@ -152,16 +162,22 @@ def hide(missing: Tensor, *, rng: torch.Generator) -> list[Tensor]:
         shifts = [int(torch.randint(1, max(2, n), (), generator=rng)) for n in (T, H, W)]
         return missing.roll(shifts, (0, 1, 2))
 
-    frames = (torch.rand(T, generator=rng) < HIDDEN_FRAMES).view(-1, 1, 1).expand_as(missing)
     whole = missing.flatten(1).all(1)
     if int(whole.sum()) * H * W > 0.5 * int(missing.sum()):
-        choices = [frames, _middles(~whole).view(-1, 1, 1).expand_as(missing)]
+        shuffled = (~whole).nonzero()[:, 0]
+        shuffled = shuffled[torch.randperm(len(shuffled), generator=rng)]
+        some = torch.zeros(2, T, dtype=torch.bool)
+        n = max(1, round(HIDDEN_FRAMES * len(shuffled)))
+        some[0, shuffled[:n]] = True
+        some[1, shuffled[n : 2 * n]] = True
+        choices = [frames.view(-1, 1, 1).expand_as(missing) for frames in (*some, _middles(~whole))]
     elif float(missing.float().mean()) <= SPARSE:
         choices = [moved(), moved()]
     else:
         cells = torch.rand(T, -(-H // CELL), -(-W // CELL), generator=rng) < HIDDEN_CELLS
         squares = cells.repeat_interleave(CELL, 1).repeat_interleave(CELL, 2)[:, :H, :W]
-        choices = [moved() & squares, moved() & frames]
+        frames = torch.rand(T, generator=rng) < HIDDEN_FRAMES
+        choices = [moved() & squares, moved() & frames.view(-1, 1, 1)]
     return [choice & ~missing for choice in choices]
 
 
