@@ -121,7 +121,7 @@ def write_report(
         *_scores(facts.scores),
         *_training(folder),
         heading("Make more"),
-        paragraph("The model is in the folder of this page. In the folder above it, this makes another video:"),
+        paragraph("Beside the folder of this page, this makes another video from the model:"),
         code(facts.more),
         heading("Settings"),
         pairs(facts.settings),
@@ -184,7 +184,13 @@ def _seams(seams: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     names = {"t": "last frame to first", "y": "bottom to top", "x": "right to left"}
     keys = ("step_percentile", "acceleration_percentile", "own_step_percentile", "own_acceleration_percentile")
     rows = [(names[axis], *(_percentile(seam.get(key)) for key in keys)) for axis, seam in seams.items()]
-    head = ("seam", "step, in the clip", "acceleration, in the clip", "step, in the result", "acceleration, likewise")
+    head = (
+        "seam",
+        "step, in the clip",
+        "acceleration, in the clip",
+        "step, in the result",
+        "acceleration, in the result",
+    )
     yield table(rows, head=head)
     yield paragraph(
         "Percentiles of the seam among the other places of the clip and of the result: 5 to 95 is ordinary.", soft=True
