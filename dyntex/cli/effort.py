@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -83,3 +83,33 @@ def rehearse(
         write_png(Path(folder) / "sheet.png", sheet(clip, shown), overwrite=True)
         write_clip(Path(folder) / "side.mp4", side_by_side(clip, shown), overwrite=True)
         return seconds + time.monotonic() - began
+
+
+def revision_cost(
+    model: CoopNets,
+    chunk_seconds: float,
+    *,
+    n_frames: int,
+    n_steps: int | None,
+    rng: torch.Generator,
+    periodic: tuple[bool, bool, bool],
+) -> dict[str, Any] | None:
+    """What a Langevin step costs: what a chunk took beyond what it takes without any.
+
+    Args:
+        model: the networks.
+        chunk_seconds: what the first chunk of a synthesis took.
+        n_frames: how many frames it has.
+        n_steps, periodic: as that synthesis had them.
+        rng: on the networks' device.
+
+    Returns:
+        steps, seconds_per_step and the frames that these are for; None where nothing was revised.
+    """
+    steps = model.config.n_steps if n_steps is None else n_steps
+    if not steps:
+        return None
+    began = time.monotonic()
+    next(model.stream(n_frames, rng=rng, n_steps=0, periodic=periodic))
+    each = max(0.0, chunk_seconds - (time.monotonic() - began)) / steps
+    return {"steps": steps, "seconds_per_step": round(each, 4), "frames": n_frames}

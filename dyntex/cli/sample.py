@@ -36,9 +36,11 @@ def sample(
     as_json: words.AsJson = False,
 ) -> None:
     """Make a new video from a trained MODEL."""
+    began = time.monotonic()
     words.check_length(frames, seconds)
     words.check_numbers(not_negative={"--steps": steps, "--seed": seed})
 
+    from dyntex.cli.effort import revision_cost
     from dyntex.cli.ends import LAYOUT, Ends, kept
     from dyntex.cli.output import Output
     from dyntex.cli.progress import Teller
@@ -50,12 +52,12 @@ def sample(
     output = Output.of(out, background=background, grid=grid, overwrite=overwrite)
     chosen = words.choose_device(device)
     with Teller(quiet=quiet) as teller:
-        began = time.monotonic()
+        clock = time.monotonic()
         fitted = words.load_model(model, device=chosen)
         ends.check(fitted.config)
-        work = Work(str(model), fitted.config, seed, chosen, teller)
+        work = Work(str(model), fitted.config, seed, chosen, teller, began)
         fitted = ends.shaped(fitted, wanted, rng=work.rng(LAYOUT))
-        work.seconds["read"] = round(time.monotonic() - began, 3)
+        work.seconds["read"] = round(time.monotonic() - clock, 3)
         n_frames = output.length(words.frames_asked(frames, seconds, fitted.fps), otherwise=fitted.shape[1])
         output.check(fitted.shape, n_frames=n_frames)
         ends.check_length(n_frames, fitted.config)
@@ -67,6 +69,15 @@ def sample(
             timed = work.counted("synthesize", kept(chunks, parts, min(n_frames, fitted.shape[1])))
             output.write(timed, n_frames=n_frames, settings=settings, teller=teller)
         work.seconds["write"] = round(work.seconds["write"] - work.seconds["synthesize"], 3)
+        chunk = min(n_frames, parts[0].n_frames)
+        revision = revision_cost(
+            fitted, work.chunk_seconds[0], n_frames=chunk, n_steps=steps, rng=work.rng(), periodic=ends.periodic
+        )
+        if revision is not None:
+            teller.say(
+                f"each of the {revision['steps']} Langevin steps took {revision['seconds_per_step']:.3g} s for "
+                f"{chunk} frames"
+            )
         report = work.report(
             output=out,
             fps=fitted.fps,
@@ -74,6 +85,7 @@ def sample(
             n_frames=n_frames,
             iterations=fitted.iterations,
             model=str(model),
+            revision=revision,
             seam=ends.measure(concatenate(parts), None, teller),
         )
     words.print_result(report, as_json=as_json)

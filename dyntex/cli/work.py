@@ -34,6 +34,8 @@ class Work:
     Attributes:
         began: when the command did, by the monotonic clock.
         seconds: wall time by stage.
+        chunk_seconds: what each chunk of the synthesis took.
+        first_frame: seconds from the command's beginning until there was one.
     """
 
     source: str
@@ -44,6 +46,9 @@ class Work:
     began: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
 
+    chunk_seconds: list[float] = field(default_factory=list)
+    first_frame: float | None = None
+
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         clock = time.monotonic()
@@ -52,13 +57,16 @@ class Work:
 
     def counted(self, stage: str, chunks: Iterator[Clip]) -> Iterator[Clip]:
         """Pass chunks on, and count the time that making them took."""
-        self.seconds[stage] = 0.0
         while True:
             clock = time.monotonic()
             chunk = next(chunks, None)
-            self.seconds[stage] = round(self.seconds[stage] + time.monotonic() - clock, 3)
             if chunk is None:
                 return
+            now = time.monotonic()
+            self.chunk_seconds.append(now - clock)
+            self.seconds[stage] = round(sum(self.chunk_seconds), 3)
+            if self.first_frame is None:
+                self.first_frame = round(now - self.began, 3)
             yield chunk
 
     def with_precision(self, name: Literal["fp32", "bf16", "auto"] | None) -> Self:
@@ -174,6 +182,7 @@ class Work:
             "width": size[1],
             **self.settings(),
             "seconds": self.spent(),
+            "first_frame_seconds": self.first_frame,
             "peak_rss_mb": words.peak_rss_mb(),
             "sheet": None,
             **more,
