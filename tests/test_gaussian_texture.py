@@ -21,6 +21,7 @@ from dyntex.gaussian_texture import (
     by_patches,
     fade,
     gaussian_levels,
+    in_order,
     overlapping,
     shares,
     smoothed,
@@ -158,6 +159,11 @@ def test_bins_are_consecutive_cover_everything_once_and_differ_by_one_at_most(n:
     assert [i for share in shares for i in share] == list(range(n))
     assert len(shares) == parts
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_values_are_put_in_order_place_by_place():
+    values = torch.randn(9, 2, 3, 5, generator=seeded(1))
+    assert torch.equal(in_order(values), values.sort(dim=0).values)
 
 
 def test_smoothing_is_the_mean_over_the_box_inside_the_frame():
