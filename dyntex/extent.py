@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from dyntex.clip import Clip
 from dyntex.config import FULL, CoopConfig, GaussianTextureConfig, GeneratorConfig
 from dyntex.coop import networks
 from dyntex.coopnets import CoopNets
+from dyntex.descriptor import Descriptor
 from dyntex.errors import UsageError
 from dyntex.gaussian_texture import GaussianTextureGenerator, fade, overlapping, smoothed
 from dyntex.quilt import Quilt, quilt, smallest
@@ -126,24 +128,15 @@ def resized(model: CoopNets, height: int, width: int, *, rng: torch.Generator, t
     if height % m or width % m or min(height, width) < m:
         near = "x".join(str(max(1, round(side / m)) * m) for side in (height, width))
         raise UsageError(f"--size {height}x{width} is no multiple of {m}, as preset {config.preset!r} needs: {near} is")
-    states = model.des.state_dict(), model.gen.state_dict()
-    if isinstance(config.generator, GaussianTextureConfig):
-        assert isinstance(model.gen, GaussianTextureGenerator)
+    if isinstance(model.gen, GaussianTextureGenerator):
         check_stationary(Clip(_remembered(model.gen).clamp(-1.0, 1.0).cpu(), model.fps), what)
-        grown = max(height / taught[0], width / taught[1])
-        # A tile's first and last regions are stirred as one.
-        regions = math.ceil(config.generator.regions * grown) + tile
-        rows, columns = (
-            round(n * new / old)
-            for n, new, old in zip(config.generator.noise[1:], (height, width), taught, strict=True)
-        )
-        stirred = dataclasses.replace(
-            config.generator, regions=regions, noise=(config.generator.noise[0], max(1, rows), max(1, columns))
-        )
+        stirred = _grown(model.gen.config, taught, (height, width), tile=tile)
         config = dataclasses.replace(config, generator=stirred)
-        states = _laid_anew(model, height, width, regions=regions, rng=rng)
+        states = _laid_anew(model.des, model.gen, stirred, (height, width), rng=rng)
     elif same:
-        return model
+        return model  # its padding tiles
+    else:
+        states = model.des.state_dict(), model.gen.state_dict()
     shape = (channels, n_frames, height, width)
     with torch.device("meta"):
         des, gen = networks(config, torch.empty(1, *shape), rng=torch.Generator())
@@ -164,32 +157,46 @@ def _remembered(gen: GaussianTextureGenerator) -> Tensor:
     return gen.paint(frames.transpose(0, 1)[None])[0]
 
 
+def _grown(
+    config: GaussianTextureConfig, taught: Sequence[int], wanted: Sequence[int], *, tile: bool
+) -> GaussianTextureConfig:
+    """As many more regions and noises as the frame is larger; a tile's first and last regions are stirred as one."""
+    ratios = [new / old for new, old in zip(wanted, taught, strict=True)]
+    channels, *grid = config.noise
+    rows, columns = (max(1, round(n * ratio)) for n, ratio in zip(grid, ratios, strict=True))
+    regions = math.ceil(config.regions * max(ratios)) + tile
+    return dataclasses.replace(config, regions=regions, noise=(channels, rows, columns))
+
+
 def _laid_anew(
-    model: CoopNets, height: int, width: int, *, regions: int, rng: torch.Generator
+    des: Descriptor,
+    gen: GaussianTextureGenerator,
+    grown: GaussianTextureConfig,
+    size: tuple[int, int],
+    *,
+    rng: torch.Generator,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The networks' tensors for a clip whose pieces lie elsewhere."""
-    gen, device = model.gen, rng.device
-    assert isinstance(gen, GaussianTextureGenerator)
-    side = smallest(*model.shape[2:])
-    if min(height, width) < side:
+    device, side = rng.device, smallest(*gen.mean.shape[1:])
+    if min(size) < side:
         raise UsageError(
-            f"--size {height}x{width} is too small to lay pieces of {side} pixels in: ask for {side} or more"
+            f"--size {size[0]}x{size[1]} is too small to lay pieces of {side} pixels in: ask for {side} or more"
         )
-    des_state, gen_state = ({k: v.cpu() for k, v in net.state_dict().items()} for net in (model.des, gen))
+    des_state, gen_state = ({k: v.cpu() for k, v in net.state_dict().items()} for net in (des, gen))
     mean, spread = _without_slow_mean(gen_state["mean"]), _without_slow_scale(gen_state["spread"])
     # The mean frame and the deviations, whose squared differences add up to those of the clip's frames, per frame.
     video = torch.cat((mean[None], gen_state["deviations"] * spread)).flatten(0, 1)
     cpu = torch.Generator().manual_seed(int(torch.randint(2**31, (1,), generator=rng, device=device)))
-    plan = quilt(video, height, width, rng=cpu)
+    plan = quilt(video, *size, rng=cpu)
 
     by_pixel = ("room", "deviations", "stirred_levels", "levels", "bounds")
     gen_state |= {key: plan.lay(gen_state[key]) for key in by_pixel}
-    gen_state |= {"mean": plan.lay(mean), "spread": plan.lay(spread), "regions": overlapping(height, width, regions)}
+    gen_state |= {"mean": plan.lay(mean), "spread": plan.lay(spread), "regions": overlapping(*size, grown.regions)}
     # Where two pieces are blended their sum is quieter than either.
     power = gen_state["deviations"].square().sum(0)
     gen_state["deviations"] = gen_state["deviations"] / power.sqrt().clamp_min(1e-6)
     gen_state["place"] = _by_patch(plan, gen_state["place"], gen.config.patch)
-    if model.config.descriptor.reference == "pixel":
+    if des.config.reference == "pixel":
         des_state["ref_mean"] = plan.lay(_without_slow_mean(des_state["ref_mean"]))
         des_state["ref_std"] = plan.lay(_without_slow_scale(des_state["ref_std"]))
     des_laid, gen_laid = ({k: v.to(device) for k, v in state.items()} for state in (des_state, gen_state))

@@ -42,8 +42,8 @@ MAY["dyntex.seam"] = {"dyntex.clip", "dyntex.errors"}
 MAY["dyntex.stationarity"] = {"dyntex.clip", "dyntex.errors"}
 MAY["dyntex.quilt"] = set()
 MAY["dyntex.extent"] = {
-    "dyntex.clip", "dyntex.config", "dyntex.coop", "dyntex.coopnets", "dyntex.errors", "dyntex.gaussian_texture",
-    "dyntex.quilt", "dyntex.reach", "dyntex.stationarity",
+    "dyntex.clip", "dyntex.config", "dyntex.coop", "dyntex.coopnets", "dyntex.descriptor", "dyntex.errors",
+    "dyntex.gaussian_texture", "dyntex.quilt", "dyntex.reach", "dyntex.stationarity",
 }  # fmt: skip
 MAY["dyntex.memory"] = {"dyntex.errors"}
 MAY["dyntex.journal"] = {"dyntex.coop", "dyntex.errors"}
