@@ -62,7 +62,7 @@ class Row:
 
 
 def masks(shape: tuple[int, int, int], *, rng: torch.Generator) -> dict[str, Tensor]:
-    """The literature's masks (Xie et al. 2019, "Learning Dynamic Generator Model", section 5.4), by name.
+    """The literature's masks (Xie et al., arXiv 1812.10587), by name.
 
     ``blocks-N``: of a grid of 8 by 8 blocks, N % chosen anew for each frame. ``middle-third``: of the frames, all of
     them. ``square``: across the frame once from left to right, and twice up and down.

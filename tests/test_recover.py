@@ -287,6 +287,14 @@ def test_weights_are_learnt_around_the_hole():
     assert missing[(slice(None), *part_around(missing))].shape == missing.shape
 
 
+def test_the_blend_of_right_guesses_is_right():
+    y = (torch.rand(3, 1, 32, 32, generator=rng()) * 2 - 1).expand(3, 24, 32, 32).contiguous()
+    for mask in masks_of_each_kind().values():
+        missing = mask.clone()
+        missing[5] = False  # every pixel is seen once
+        torch.testing.assert_close(blend(y, missing, rng=rng()), y, atol=1e-4, rtol=0)
+
+
 def test_one_seen_frame_is_enough():
     y, missing = waves(6, 16, 16), torch.ones(6, 16, 16, dtype=torch.bool)
     missing[2] = False

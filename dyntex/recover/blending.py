@@ -33,7 +33,7 @@ HIDDEN_CELLS, HIDDEN_FRAMES = 0.12, 0.15
 ENOUGH = 300
 """Hidden pixels from which weights can be learnt."""
 MOST = 6000
-"""Hidden pixels that are looked at; more change nothing."""
+"""Hidden pixels that are looked at: enough for five weights."""
 ANCHOR = 0.1
 """How far the weights of one class are pulled to those of all."""
 LEVEL = 1 / 255
@@ -212,7 +212,7 @@ def least_absolute(X: Tensor, x: Tensor, *, prior: Tensor, anchor: float, n_roun
         # With weights of sum 1 the error of the blend is the blend of the errors.
         importance = 1.0 / (w.double() @ errors).abs().clamp_min(LEVEL)
         gram = (errors * importance) @ errors.mT / errors.shape[1]
-        scale = float(gram.trace()) / n
+        scale = max(float(gram.trace()) / n, 1e-9)  # of a still clip all guesses are right
         gram = gram + (anchor + 1e-6) * scale * torch.eye(n, dtype=torch.float64)
         root = torch.linalg.cholesky(gram).mT
         wanted = torch.linalg.solve_triangular(root.mT, (anchor * scale * prior.double())[:, None], upper=False)[:, 0]

@@ -1,4 +1,4 @@
-"""Cooperative training on a damaged clip (Xie et al. 2020, section 7.4; STGConvNet, Xie, Zhu, Wu 2017, section 4.3).
+"""Cooperative training on a damaged clip, as Xie, Zhu and Wu (arXiv 1606.00972) train their descriptor on one.
 
 Each iteration the descriptor's Langevin dynamics revise the missing pixels, with the seen ones held where they are, and
 then both networks learn from the clip so completed.
@@ -16,6 +16,7 @@ from dyntex.clip import Clip
 from dyntex.config import CoopConfig
 from dyntex.coop import StepInfo, Teaching, teach
 from dyntex.coopnets import check_clip, ignore, nothing
+from dyntex.errors import DivergedError
 from dyntex.langevin import langevin
 from dyntex.presets import FAST
 from dyntex.recover import finished, recover
@@ -47,6 +48,7 @@ def cooperate(
     Raises:
         InputError: the mask does not fit the clip or leaves nothing to do, or the clip is too short.
         UsageError: the preset cannot make frames of this size.
+        DivergedError: the training ran away.
     """
     check_clip(damaged, config)
     seed = int(torch.randint(2**31, (1,), generator=rng, device=rng.device))
@@ -75,6 +77,8 @@ def cooperate(
         on_step(info)
         y_obs.copy_(revised(config.n_steps, config.temperature * max(0.0, 1.0 - done(t.iteration))))
     video = revised(LAST_STEPS, 0.0)[0, :, :, : damaged.height, : damaged.width].cpu()
+    if not bool(video.isfinite().all()):
+        raise DivergedError(f"the training diverged within {t.iteration} iterations: try another seed, or method blend")
     return finished(video, damaged, missing)
 
 

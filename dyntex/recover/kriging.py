@@ -6,11 +6,11 @@ whose autocovariance c is measured on pairs of seen pixels. Given the seen ones 
     g^ = K M' a    with    (M K M' + nugget I) a = g_seen,
 
 K being convolution with c and M the choice of the seen pixels (kriging; Galerne and Leclaire, "Texture inpainting using
-efficient Gaussian conditional simulation", SIAM J. Imaging Sci. 10(3), 2017, equations 2.6 and 3.3, for a still
-texture). K is applied by the FFT, so that the system is solved by conjugate gradients without ever being written down.
-It follows motion, because c does: a wave that travels has its ridge at the lag of its velocity. A mean is smoother than
-what it is the mean of; a draw from the conditional law, z + K M' a' with z from the law of g and a' solved for what is
-seen less z (their algorithm 1), has the texture too, and about twice the squared error.
+efficient Gaussian conditional simulation", SIAM J. Imaging Sci. 10(3), 2017, for a still texture). K is applied by the
+FFT, so that the system is solved by conjugate gradients without ever being written down. It follows motion, because c
+does: a wave that travels has its ridge at the lag of its velocity. A mean is smoother than what it is the mean of; a
+draw from the conditional law, z + K M' a' with z from the law of g and a' solved for what is seen less z, has the
+texture too, and about twice the squared error.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Kriging:
         reach_time: frames at which it has.
         nugget: share of the variance that is noise of each pixel alone; keeps the system well conditioned.
         least_pairs: a lag seen in so many pairs of pixels has its covariance halved: few pairs tell little.
-        n_steps: of the conjugate gradients; more change nothing that can be measured.
+        n_steps: of the conjugate gradients.
         floor: standard deviation, in [-1, 1], of a pixel that stands still.
         smooth: pixels (standard deviation) over which variances are averaged with the neighbours'.
     """

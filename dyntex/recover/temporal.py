@@ -100,7 +100,7 @@ def median(y: Tensor, missing: Tensor) -> Tensor:
 def spread(frames: Tensor, seen: Tensor) -> Tensor:
     """Fill unseen pixels smoothly from the seen ones around them, by averages over ever coarser grids (push and pull).
 
-    Gortler, Grzeszczuk, Szeliski, Cohen, "The Lumigraph", SIGGRAPH 1996, section 3.4.
+    Gortler, Grzeszczuk, Szeliski, Cohen, "The Lumigraph", SIGGRAPH 1996.
 
     Args:
         frames: (..., H, W).
