@@ -151,6 +151,7 @@ class Run:
         first = t.iteration
         began = last_saved = time.monotonic()
         save_seconds = all_saves = 0.0
+        kept = -1
 
         def seconds() -> float:
             return seconds_before + time.monotonic() - began
@@ -164,13 +165,14 @@ class Run:
             return min(1.0, (seconds() + each) / left) if left > 0.0 else 1.0
 
         def keep() -> None:
-            nonlocal last_saved, save_seconds, all_saves
+            nonlocal last_saved, save_seconds, all_saves, kept
             start = time.monotonic()
             self.checkpoints.save(t.iteration, t.state(rng))
             self._preview(t, clip)
             last_saved = time.monotonic()
             save_seconds = last_saved - start
             all_saves += save_seconds
+            kept = t.iteration
 
         def go_back() -> None:
             t.load(self.checkpoints.load(), rng)
@@ -196,7 +198,8 @@ class Run:
                 raise StoppedError(
                     f"stopped after iteration {info.iteration}; all is saved in {self.folder}: --resume goes on"
                 )
-        keep()
+        if kept < t.iteration:
+            keep()
 
     def _settings(self) -> dict[str, Any]:
         return {"config": to_json(self.config), "seed": self.seed, "device": self.device.type}
