@@ -239,10 +239,9 @@ def write(
     )
     for cell in cells(sources, taught=taught, seconds=seconds):
         digest = cell.digest(ground(cell.source))
-        if done.get(cell.key, {}).get("of") == digest:
-            continue
-        done[cell.key] = {"of": digest} | cell.make(ground(cell.source))
-        save_json(kept, done)
+        if done.get(cell.key, {}).get("of") != digest:
+            done[cell.key] = {"of": digest} | cell.make(ground(cell.source))
+            save_json(kept, done)
         out.write_text(f"{about}\n\n{page(done, sources, taught=taught, seconds=seconds)}\n", encoding="utf-8")
 
 

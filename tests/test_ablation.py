@@ -94,8 +94,10 @@ def test_what_is_finished_is_kept_and_what_is_of_other_settings_is_made_anew(
     every = [f"{name} / ripples" for name in (LDS, *PARTS)]
     assert made == [*every[:3], *every[2:]]
     made.clear()
+    out.unlink()
     write(sources, out, **settings)
     assert made == []
+    assert row(out.read_text(), LDS) == ["1.50", "1.50", "1.00", "0.50", "2.0"]
     made += ["", "", ""]
     write(sources, out, **settings | {"size": 48})
     assert made[3:] == every
