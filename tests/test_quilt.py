@@ -141,6 +141,29 @@ def test_cuts_are_feathered_and_edges_of_pieces_leave_no_step():
     assert len(plan.pieces) == 25
 
 
+def test_neighbours_share_what_both_cover_on_all_four_sides():
+    """The cut through an overlap of noise goes anywhere, so each neighbour has about half of it: one that came later
+    and did not cut would have all, and one that gave way none."""
+    side, length = 32, 192  # 10 pieces a side: means of 10 cuts and more
+    starts = _starts(length, side)
+    pieces = quilt(noise(3, 64, 64), length, length, rng=seeded()).pieces
+    weights = torch.stack([p.weight for p in pieces]).view(len(starts), len(starts), side, side)
+    shares: dict[str, list[float]] = {"above": [], "below": [], "before": [], "after": []}
+    for i in range(len(starts)):
+        before, after = _overlaps(starts, i, side, length)
+        # Between the other axis's overlaps, where only two pieces are.
+        alone = slice(side // 2 - 2, side // 2 + 2)
+        for j in range(len(starts)):
+            if before:
+                shares["above"].append(float(weights[i, j, :before, alone].mean()))
+                shares["before"].append(float(weights[j, i, alone, :before].mean()))
+            if after:
+                shares["below"].append(float(weights[i, j, -after:, alone].mean()))
+                shares["after"].append(float(weights[j, i, alone, -after:].mean()))
+    for values in shares.values():
+        assert 0.25 < sum(values) / len(values) < 0.75
+
+
 def test_the_same_numbers_give_the_same_plan_and_others_another():
     picture = noise()
     a, b, c = (quilt(picture, 48, 48, rng=seeded(seed)) for seed in (1, 1, 2))
