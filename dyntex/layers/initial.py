@@ -19,6 +19,8 @@ def initialise(module: nn.Module, std: float, rng: torch.Generator) -> None:
     """
     for layer in module.modules():
         if isinstance(layer, Conv | FullFrameConv | ConvTranspose | FullFrameConvTranspose):
+            if layer.weight.is_meta:  # a shape, to be filled in from a file; drawing for it loads a compiler
+                continue
             transposed = isinstance(layer, ConvTranspose | FullFrameConvTranspose)
             strides = layer.stride if isinstance(layer.stride, tuple) else (layer.stride,)
             # Each output of a transposed layer is reached by one tap in `stride` along every axis.
