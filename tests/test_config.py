@@ -43,7 +43,9 @@ def test_every_field_is_written_and_read():
     head = Head((layer,), ((layer, replace(layer, padding="valid")), ()), (1, 2, 3), 0.5)
     descriptor = DescriptorConfig((head,), 0.1, "pixel", 0.2)
     other: dict[str, Any] = {f.name: f.default + 1 for f in fields(CoopConfig) if type(f.default) in (int, float)}
-    config = CoopConfig("mine", descriptor, GeneratorConfig((1, 2, 3), (layer,), 0.3), fixed_size=True, precision="bf16", **other)
+    config = CoopConfig(
+        "mine", descriptor, GeneratorConfig((1, 2, 3), (layer,), 0.3), fixed_size=True, precision="bf16", **other
+    )
     assert all(getattr(config, f.name) != f.default for f in fields(CoopConfig))
     assert from_json(json.loads(json.dumps(to_json(config)))) == config
     assert to_json(config)["descriptor"]["heads"][0]["layers"][0]["kernel"] == [2, "full", 5]

@@ -45,7 +45,8 @@ ClipFrames = Annotated[int | None, typer.Option(help="How many frames of the sou
 Preset = Annotated[
     str | None,
     typer.Option(
-        help="Networks and settings: fast (the default), fast-st, paper-fc64, paper-fc128, paper-st.", show_default=False
+        help="Networks and settings: fast (the default), fast-st, paper-fc64, paper-fc128, paper-st.",
+        show_default=False,
     ),
 ]
 Config = Annotated[
