@@ -52,6 +52,10 @@ class Descriptor(nn.Module):
     def fit_reference(self, y_obs: Tensor) -> None:
         """Set q from the observed clip (B, C, T, H, W), if the config asks for a reference fitted to it."""
         if self.config.reference == "pixel":
+            if y_obs.is_meta:  # shapes alone, to be filled in; what computes them otherwise loads a compiler
+                _, channels, _, height, width = y_obs.shape
+                self.ref_mean, self.ref_std = (y_obs.new_empty(1, channels, 1, height, width) for _ in range(2))
+                return
             # Departure: the paper's q is white. With the clip's own mean and variance what stands still stays still.
             var, mean = torch.var_mean(y_obs, dim=(0, 2), keepdim=True, correction=0)
             self.ref_mean, self.ref_std = mean, (var + self.config.ref_std**2).sqrt()

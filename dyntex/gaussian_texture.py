@@ -108,7 +108,7 @@ class GaussianTextureGenerator(nn.Module):
         self.register_buffer("stirred_levels", torch.zeros(config.levels, *frame))
         self.register_buffer("levels", torch.zeros(config.levels, *frame))
         self.register_buffer("bounds", torch.zeros(2, *frame))
-        self.register_buffer("axes", torch.eye(channels))
+        self.register_buffer("axes", torch.zeros(channels, channels))
         self.register_buffer("knots", torch.zeros(config.colours))
         self.register_buffer("ramp", torch.zeros(config.colours, channels))
         if not y_obs.is_meta:

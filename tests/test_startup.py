@@ -5,8 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
 
 import pytest
+import torch
+
+from dyntex.clip import Clip
+from dyntex.coop import Teaching
+from dyntex.coopnets import CoopNets
+from dyntex.presets import PRESETS
 
 SLOW = ("torch", "scipy", "cv2", "skimage", "matplotlib", "imageio")
 PROBE = f"""
@@ -47,3 +56,24 @@ def test_the_version_is_that_of_the_torch_that_would_be_imported():
 
 def test_the_probe_sees_what_is_imported():
     assert "torch" in run("examples")[1]
+
+
+READ = """
+import json, sys
+from pathlib import Path
+import torch
+from dyntex.coopnets import CoopNets
+CoopNets.load(Path(sys.argv[1]))
+print(json.dumps("torch._dynamo" in sys.modules))
+"""
+
+
+@pytest.mark.parametrize("preset", ["fast", "paper-st"])
+def test_reading_a_model_loads_no_compiler(preset: str, tmp_path: Path):
+    """Shapes alone go through decompositions that import torch's compiler, two seconds before the first frame."""
+    config = replace(PRESETS[preset], iterations=1, n_steps=0)
+    clip = Clip(torch.rand(3, 24, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1, Fraction(25))
+    y, rng = clip.video[None], torch.Generator().manual_seed(0)
+    CoopNets.from_teaching(Teaching(config, y, rng=rng), clip).save(tmp_path / "model")
+    done = subprocess.run([sys.executable, "-c", READ, tmp_path / "model"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) is False
