@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from dyntex.clip import Clip
+from dyntex.clip import Clip, concatenate
 from dyntex.errors import InputError, UsageError
 from dyntex.linear import CHUNK, LinearLaw
 
@@ -82,31 +82,38 @@ class LinearModel(Protocol):
         ...
 
 
-def stream_linear(
-    model: LinearModel, n_frames: int, *, rng: torch.Generator, anchor: Clip | None, loop: bool
-) -> Iterator[Clip]:
-    """``n_frames`` new frames of a linear model in chunks, in constant memory (of a loop, the states are kept).
+class LinearVideo:
+    """What a :class:`LinearModel` makes of its law: the baselines' contract, for those that have one."""
 
-    Args:
-        model: the law and the picture.
-        n_frames: how many.
-        rng: the source of the noise.
-        anchor: start from the state of this clip's first frame, which then is the first frame as the model sees it.
-            ``None`` draws the first state from the stationary law.
-        loop: whether the last frame leads into the first, as :meth:`dyntex.linear.LinearLaw.loop` says.
-    """
-    require_length(n_frames)
-    x0 = None if anchor is None else model.states(anchor)[0]
-    if loop:
-        path = model.law.loop(n_frames, rng=rng, x0=x0)
-        return (model.render(X) for X in torch.split(path, CHUNK))
-    return (model.render(X) for X in model.law.stream(n_frames, rng=rng, x0=x0))
+    def synthesize(
+        self: LinearModel, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
+    ) -> Clip:
+        """All frames of :meth:`stream` as one clip."""
+        return concatenate(LinearVideo.stream(self, n_frames, rng=rng, anchor=anchor, loop=loop))
 
+    def stream(
+        self: LinearModel, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
+    ) -> Iterator[Clip]:
+        """``n_frames`` new frames in chunks, in constant memory (of a loop, the states are kept).
 
-def predict_linear(model: LinearModel, clip: Clip, n_frames: int) -> Clip:
-    """The expected ``n_frames`` frames that follow ``clip``, from the state of its last frame."""
-    require_length(n_frames)
-    return model.render(model.law.forecast(model.states(clip)[-1], n_frames))
+        Args:
+            n_frames: how many.
+            rng: the source of the noise.
+            anchor: start from the state of this clip's first frame, which then is the first frame as the model sees
+                it. ``None`` draws the first state from the stationary law.
+            loop: whether the last frame leads into the first, as :meth:`dyntex.linear.LinearLaw.loop` says.
+        """
+        require_length(n_frames)
+        x0 = None if anchor is None else self.states(anchor)[0]
+        if loop:
+            path = self.law.loop(n_frames, rng=rng, x0=x0)
+            return (self.render(X) for X in torch.split(path, CHUNK))
+        return (self.render(X) for X in self.law.stream(n_frames, rng=rng, x0=x0))
+
+    def predict(self: LinearModel, clip: Clip, n_frames: int) -> Clip:
+        """The expected ``n_frames`` frames that follow ``clip``: of the states A^k x, x the state of its last frame."""
+        require_length(n_frames)
+        return self.render(self.law.forecast(self.states(clip)[-1], n_frames))
 
 
 def as_columns(clip: Clip, mean: Tensor) -> Tensor:

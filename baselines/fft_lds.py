@@ -6,7 +6,6 @@ state in LDS cost two numbers (real and imaginary part) a significant frequency.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Self
@@ -15,15 +14,14 @@ import torch
 from torch import Tensor
 
 from baselines.common import (
+    LinearVideo,
     order_cap,
-    predict_linear,
     require_rank,
     require_share,
     require_size,
     require_training_frames,
-    stream_linear,
 )
-from dyntex.clip import Clip, concatenate
+from dyntex.clip import Clip
 from dyntex.linear import LinearLaw, fit_law
 
 
@@ -45,7 +43,7 @@ class FFTLDSConfig:
 
 
 @dataclass(frozen=True)
-class FFTLDS:
+class FFTLDS(LinearVideo):
     """A fitted linear dynamical system in the Fourier domain.
 
     Attributes:
@@ -96,22 +94,6 @@ class FFTLDS:
     def n_parameters(self) -> int:
         """How many numbers the model consists of: A, B, C, the mean, and the index of each kept frequency."""
         return self.law.A.numel() + self.law.B.numel() + self.C.numel() + self.mean.numel() + int(self.keep.sum())
-
-    def synthesize(
-        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
-    ) -> Clip:
-        """All frames of :meth:`stream` as one clip."""
-        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor, loop=loop))
-
-    def stream(
-        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
-    ) -> Iterator[Clip]:
-        """New frames in chunks; the arguments are those of :func:`baselines.common.stream_linear`."""
-        return stream_linear(self, n_frames, rng=rng, anchor=anchor, loop=loop)
-
-    def predict(self, clip: Clip, n_frames: int) -> Clip:
-        """The expected ``n_frames`` frames that follow ``clip``."""
-        return predict_linear(self, clip, n_frames)
 
     def states(self, clip: Clip) -> Tensor:
         """``(T, n)`` float64: the frames' coordinates along the columns of C."""

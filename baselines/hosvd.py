@@ -6,7 +6,6 @@ Compressing rows, columns and colours as well as time costs a fraction of LDS's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Self
@@ -15,16 +14,15 @@ import torch
 from torch import Tensor
 
 from baselines.common import (
+    LinearVideo,
     order_cap,
-    predict_linear,
     require_rank,
     require_share,
     require_size,
     require_training_frames,
     smallest_rank,
-    stream_linear,
 )
-from dyntex.clip import Clip, concatenate
+from dyntex.clip import Clip
 from dyntex.linear import LinearLaw, fit_law
 
 
@@ -50,7 +48,7 @@ class HOSVDConfig:
 
 
 @dataclass(frozen=True)
-class HOSVD:
+class HOSVD(LinearVideo):
     """A fitted tensor: frame = mean + core x_T state x_C U_C x_H U_H x_W U_W.
 
     Attributes:
@@ -108,22 +106,6 @@ class HOSVD:
         """How many numbers the model consists of: A, B, the core, the factors of space and colour, and the mean."""
         tensors = (self.law.A, self.law.B, self.core, self.U_C, self.U_H, self.U_W, self.mean)
         return sum(tensor.numel() for tensor in tensors)
-
-    def synthesize(
-        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
-    ) -> Clip:
-        """All frames of :meth:`stream` as one clip."""
-        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor, loop=loop))
-
-    def stream(
-        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
-    ) -> Iterator[Clip]:
-        """New frames in chunks; the arguments are those of :func:`baselines.common.stream_linear`."""
-        return stream_linear(self, n_frames, rng=rng, anchor=anchor, loop=loop)
-
-    def predict(self, clip: Clip, n_frames: int) -> Clip:
-        """The expected ``n_frames`` frames that follow ``clip``."""
-        return predict_linear(self, clip, n_frames)
 
     def states(self, clip: Clip) -> Tensor:
         """``(T, r_T)``: the states whose pictures are nearest to the frames."""

@@ -11,7 +11,6 @@ fountain 46 %, of a slow sea 6 %: a free synthesis of those is too calm, an anch
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Self
@@ -20,18 +19,17 @@ import torch
 from torch import Tensor
 
 from baselines.common import (
+    LinearVideo,
     as_columns,
     from_rows,
     order_cap,
-    predict_linear,
     require_rank,
     require_share,
     require_size,
     require_training_frames,
     smallest_rank,
-    stream_linear,
 )
-from dyntex.clip import Clip, concatenate
+from dyntex.clip import Clip
 from dyntex.linear import LinearLaw, fit_law
 
 
@@ -52,7 +50,7 @@ class LDSConfig:
 
 
 @dataclass(frozen=True)
-class LDS:
+class LDS(LinearVideo):
     """A fitted linear dynamical system.
 
     Attributes:
@@ -97,22 +95,6 @@ class LDS:
     def n_parameters(self) -> int:
         """How many numbers the model consists of: A, B, C and the mean."""
         return self.law.A.numel() + self.law.B.numel() + self.C.numel() + self.mean.numel()
-
-    def synthesize(
-        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
-    ) -> Clip:
-        """All frames of :meth:`stream` as one clip."""
-        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor, loop=loop))
-
-    def stream(
-        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
-    ) -> Iterator[Clip]:
-        """New frames in chunks; the arguments are those of :func:`baselines.common.stream_linear`."""
-        return stream_linear(self, n_frames, rng=rng, anchor=anchor, loop=loop)
-
-    def predict(self, clip: Clip, n_frames: int) -> Clip:
-        """The expected ``n_frames`` frames that follow ``clip``: C A^k x + mean, from the state x of its last frame."""
-        return predict_linear(self, clip, n_frames)
 
     def states(self, clip: Clip) -> Tensor:
         """``(T, n)`` float64: the frames' coordinates along the columns of C."""
