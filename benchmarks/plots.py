@@ -15,26 +15,11 @@ from matplotlib.figure import Figure
 from benchmarks.summary import Column, Row, per_clip, summarise, table
 from benchmarks.tasks import HORIZONS
 from dyntex.clip import Clip
+from dyntex.report.curves import GREY, STYLE
 
 # Okabe and Ito's colours, which the colour-blind can tell apart; the real clips are grey, and so are the controls.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8A800")
-GREY = "#8a8a8a"
-STYLE = {
-    "svg.hashsalt": "dyntex",  # equal figures are equal files
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "text.color": GREY,
-    "axes.labelcolor": GREY,
-    "axes.edgecolor": GREY,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "legend.frameon": False,
-}
+LEGENDS = STYLE | {"legend.frameon": False}
 
 
 def colours_of(methods: Sequence[str]) -> dict[str, str]:
@@ -48,7 +33,7 @@ def clip_bars(
     """One number, clip by clip: a bar a method with its standard deviation over seeds, a mark a control."""
     found = per_clip(rows, task, column.key)
     colours, marks = colours_of(methods), ("_", "x", "+")
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(LEGENDS):
         figure, axes = _figure(max(6.0, 0.8 * len(found) + 1.0), 2.9)
         width = 0.8 / max(1, len(methods))
         for i, method in enumerate(methods):
@@ -73,7 +58,7 @@ def horizons(rows: Sequence[Row], methods: Sequence[str], controls: Sequence[str
     """PSNR of the predicted frame against its horizon, the mean over seeds and clips."""
     own = [row for row in rows if row["task"] == "extrapolation"]
     colours = colours_of(methods)
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(LEGENDS):
         figure, axes = _figure(6.0, 2.9)
         for name in (*methods, *controls):
             cells = [summarise([r for r in own if r["method"] == name], f"psnr_{h}").mean for h in HORIZONS]
@@ -90,7 +75,7 @@ def horizons(rows: Sequence[Row], methods: Sequence[str], controls: Sequence[str
 def spectra(shown: Mapping[str, Clip], methods: Sequence[str]) -> str:
     """Power of each clip over temporal frequency."""
     colours = colours_of(methods)
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(LEGENDS):
         figure, axes = _figure(6.0, 2.5)
         for name, clip in shown.items():
             frequency, power = temporal_spectrum(clip)

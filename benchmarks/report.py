@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-
-import PIL.Image
 
 from benchmarks.plots import clip_bars, horizons, names_of, spectra
 from benchmarks.protocol import CAPTIONS, TITLES, protocol, setting
@@ -18,6 +14,7 @@ from benchmarks.run import LOSSLESS
 from benchmarks.summary import COLUMNS, Column, Summary, best, column_of, per_clip, shown, table
 from dyntex.clip import Clip
 from dyntex.media import read_clip, write_clip
+from dyntex.report.page import data_uri, png_uri
 
 REPORT = "report.html"
 QUALITY = 20
@@ -111,9 +108,8 @@ def _cell(summary: Summary, column: Column, wins: bool) -> str:
 
 def _figure(svg: str, caption: str) -> str:
     # As an image, not inline: the ids of several inline figures would clash.
-    data = base64.b64encode(svg.encode()).decode()
     return (
-        f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{html.escape(caption)}">'
+        f'<figure><img src="{data_uri("image/svg+xml", svg.encode())}" alt="{html.escape(caption)}">'
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
     )
 
@@ -163,13 +159,11 @@ def _exhibit(name: str, clip: Clip, words: Sequence[str]) -> str:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "clip.mp4"
         write_clip(path, clip, quality=QUALITY)
-        video = base64.b64encode(path.read_bytes()).decode()
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(clip.to_uint8()[:, clip.height // 2]).save(buffer, format="PNG")  # (T, W, 3)
-    still = base64.b64encode(buffer.getvalue()).decode()
+        video = data_uri("video/mp4", path.read_bytes())
+    still = png_uri(clip.to_uint8()[:, clip.height // 2])  # (T, W, 3)
     caption = "".join([f"<b>{html.escape(name)}</b>", *(f"<span>{html.escape(word)}</span>" for word in words)])
     return (
         f"<figure><figcaption>{caption}</figcaption>"
-        f'<video autoplay loop muted playsinline src="data:video/mp4;base64,{video}"></video>'
-        f'<img src="data:image/png;base64,{still}" alt="x-t slice of {html.escape(name)}"></figure>'
+        f'<video autoplay loop muted playsinline src="{video}"></video>'
+        f'<img src="{still}" alt="x-t slice of {html.escape(name)}"></figure>'
     )

@@ -19,18 +19,18 @@ STYLE = {
     "font.family": "sans-serif",
     "font.size": 9,
     "text.color": GREY,
-    "axes.titlesize": 9,
     "axes.labelcolor": GREY,
     "axes.edgecolor": GREY,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
-    "axes.formatter.limits": (-3, 4),
     "xtick.color": GREY,
     "ytick.color": GREY,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
 }
+"""Of every figure of the project: a report is read on light and on dark."""
+TITLED = STYLE | {"axes.titlesize": 9, "axes.formatter.limits": (-3, 4)}
 
 CURVES = {
     "energy": "energy of the revised samples",
@@ -53,7 +53,7 @@ def read_journal(path: Path) -> list[dict[str, float]]:
 
 def curves(records: Sequence[Mapping[str, float]]) -> str:
     """Energy, gap and loss over the iterations, as an SVG document."""
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(TITLED):
         figure = Figure(figsize=(3.2 * len(CURVES), 2.3))
         # Margins by hand: to find them, matplotlib draws everything a second time.
         figure.subplots_adjust(left=0.05, right=0.995, bottom=0.2, top=0.86, wspace=0.22)
