@@ -87,7 +87,8 @@ class GeneratorConfig:
 
     Attributes:
         latent: (D, H, W) of the latent at one latent time.
-        layers: transposed convolutions, first to last.
+        layers: transposed convolutions, first to last; the first one's kernel may be FULL in space, which is what the
+            others' strides make the whole frame.
         init_std: standard deviation of the initial weights.
     """
 
@@ -139,6 +140,7 @@ class CoopConfig:
         n_frames: T of the training clip that the preset asks for by default.
         min_frames: fewer frames than this cannot teach it.
         window: frames of the clip that one iteration sees; 0 for all of them.
+        crop: side of the square of the frame that it sees, for convolutional networks; 0 for all of the frame.
         n_chains: parallel Langevin chains.
         iterations: cooperative iterations.
         n_steps: K, Langevin steps of the descriptor (D1).
@@ -171,6 +173,7 @@ class CoopConfig:
     n_frames: int = 64
     min_frames: int = 8
     window: int = 0
+    crop: int = 0
     n_chains: int = 2
     iterations: int = 1000
     n_steps: int = 10

@@ -52,13 +52,14 @@ class Teaching:
 
     Args:
         config: the whole training.
-        y_obs: (1, C, T, H, W), the observed clip, on the device to train on.
+        y_obs: (N, C, T, H, W), the observed clips, on the device to train on.
         rng: on that device; draws the initial weights.
         condition_channels: K.
     """
 
     def __init__(self, config: CoopConfig, y_obs: Tensor, *, rng: torch.Generator, condition_channels: int = 0) -> None:
         self.config = config
+        self.condition_channels = condition_channels
         self.iteration = 0
         self.step_scale = 1.0
         self.des, self.gen = networks(config, y_obs, rng=rng, condition_channels=condition_channels)
@@ -216,8 +217,8 @@ def teach(
 
     Args:
         t: the networks and their optimisers.
-        y_obs: (1, C, T, H, W), the observed clip.
-        cond: (1, K, T, H, W), its condition.
+        y_obs: (N, C, T, H, W), the observed clips: one, or a set.
+        cond: (N, K, T, H, W), their conditions.
         rng: on the clip's device.
         progress: share of the training that is done when this many iterations are; the loop ends at 1. By default
             iterations over ``config.iterations``; a time budget is another such function.
@@ -232,7 +233,7 @@ def teach(
     while (share := done(t.iteration)) < 1.0:
         t.gen.train()
         _set_rates(t, share)
-        y_real, cond_real = _windows(y_obs, cond, n_frames, config.n_chains if config.window else 1, rng)
+        y_real, cond_real = _windows(y_obs, cond, n_frames, config.n_chains, rng)
         if config.data_noise:
             noise = torch.randn(y_real.shape, generator=rng, device=y_real.device)
             y_real = y_real + config.data_noise * t.des.scale * noise
@@ -361,10 +362,15 @@ def _recall(t: Teaching, z: Tensor, rng: torch.Generator) -> tuple[list[int], di
 
 
 def _windows(y: Tensor, cond: Tensor, n_frames: int, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """``n`` windows of the clip and its condition, at random starts."""
-    starts = torch.randint(y.shape[2] - n_frames + 1, (n,), generator=rng, device=rng.device).tolist()
-    cut = [(y[:, :, s : s + n_frames], cond[:, :, s : s + n_frames]) for s in starts]
-    return torch.cat([a for a, _ in cut]), torch.cat([b for _, b in cut])
+    """``n`` windows of the clips and their conditions, drawn at random; all there is, where that is a single one."""
+    starts = y.shape[2] - n_frames + 1
+    if len(y) * starts == 1:
+        return y, cond
+    drawn = torch.randint(len(y) * starts, (n,), generator=rng, device=rng.device).tolist()
+    at = [divmod(place, starts) for place in drawn]
+    return torch.stack([y[i, :, s : s + n_frames] for i, s in at]), torch.stack(
+        [cond[i, :, s : s + n_frames] for i, s in at]
+    )
 
 
 def _set_rates(t: Teaching, share: float) -> None:

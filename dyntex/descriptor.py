@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dyntex.config import FULL, DescriptorConfig, Head, Layer, Precision
 from dyntex.errors import UsageError
-from dyntex.layers import OPEN, Axes, Conv, FullFrameConv, activate, initialise
+from dyntex.layers import OPEN, Axes, Conv, FullFrameConv, activate, beside, initialise
 
 
 class Descriptor(nn.Module):
@@ -67,7 +67,7 @@ class Descriptor(nn.Module):
 
     def forward(self, y: Tensor, cond: Tensor, *, periodic: Axes = OPEN) -> Tensor:
         """f: (B, C, T, H, W), (B, K, T, H, W) -> (B,); high where y looks like the data."""
-        y = torch.cat((y, cond), dim=1) if cond.shape[1] else y
+        y = beside(y, cond)
         return torch.stack([head(y, periodic, self.precision) for head in self.heads]).sum(0)
 
     def reference_energy(self, y: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from dyntex.config import GaussianTextureConfig
 from dyntex.errors import UsageError
-from dyntex.layers import OPEN, Axes, Conv, ConvTranspose, fold, initialise, pad
+from dyntex.layers import OPEN, Axes, Conv, ConvTranspose, beside, fold, initialise, pad
 
 STILL = 0.02
 """Standard deviation, in [-1, 1], below which a pixel counts as standing still: two or three grey levels."""
@@ -132,6 +132,10 @@ class GaussianTextureGenerator(nn.Module):
         """(D, T', 1, 1)."""
         return (self.config.regions**2 + math.prod(self.config.noise), n_frames + self.taps - 1, 1, 1)
 
+    def n_frames(self, latent_frames: int) -> int:
+        """How many frames a latent of that length gives."""
+        return latent_frames - self.taps + 1
+
     def latents_heard(self, start: int, stop: int) -> tuple[int, int]:
         """The latent times [first, past) that frames [start, stop) hear; given those from time i on, it makes the
         frames from i on."""
@@ -140,16 +144,13 @@ class GaussianTextureGenerator(nn.Module):
 
     def forward(self, z: Tensor, cond: Tensor, *, periodic: Axes = OPEN) -> Tensor:
         """(B, D, T', 1, 1), (B, K, T, H, W) -> (B, C, T, H, W); a loop hears only the first T times of z."""
-        n_frames = z.shape[2] - self.taps + 1
+        n_frames = self.n_frames(z.shape[2])
         stirring = self._meet(z[:, : len(self.regions), :, 0, 0], periodic)
         y = self.paint(self.bend(self.stir(stirring, periodic=periodic[0])))
         noise = z[:, len(self.regions) :, :n_frames].reshape(len(z), *self.config.noise, n_frames).movedim(-1, 2)
 
         h = self.unfold(y, periodic) + self.place
-        given = F.interpolate(noise, size=h.shape[2:], mode="nearest")
-        if cond.shape[1]:
-            given = torch.cat((given, F.adaptive_avg_pool3d(cond, (n_frames, h.shape[3], h.shape[4]))), dim=1)
-        h = h + self.from_noise(given)
+        h = h + self.from_noise(beside(F.interpolate(noise, size=h.shape[2:], mode="nearest"), cond))
         for block in self.blocks:
             h = h + block(F.silu(h), periodic)
         return torch.addcmul(y, self.room, by_patches(self.to_pixels, F.silu(h), periodic))
@@ -251,7 +252,7 @@ class GaussianTextureGenerator(nn.Module):
 
     def stir(self, z: Tensor, *, periodic: bool = False) -> Tensor:
         """The stirred texture with mean 0 and variance 1: Gaussian noise (B, regions, T') -> (B, C, T, H, W)."""
-        n_frames = z.shape[2] - self.taps + 1
+        n_frames = self.n_frames(z.shape[2])
         if periodic:
             # The noise of n_frames times, over and over: the end leads into the beginning exactly.
             index = torch.arange(1 - self.taps, n_frames, device=z.device) % n_frames

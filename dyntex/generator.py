@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dyntex.config import GeneratorConfig, Layer, Precision
+from dyntex.config import FULL, GeneratorConfig, Layer, Precision
 from dyntex.errors import UsageError
-from dyntex.layers import OPEN, Axes, ConvTranspose, FullFrameConvTranspose, ShiftNorm, activate, initialise
+from dyntex.layers import OPEN, Axes, ConvTranspose, FullFrameConvTranspose, ShiftNorm, activate, beside, initialise
 
 
 class Generator(nn.Module):
@@ -38,11 +39,13 @@ class Generator(nn.Module):
         precision: Precision = "fp32",
     ) -> None:
         super().__init__()
+        channels, _, *frame = shape
+        flexible = min(config.latent[1:]) > 1 or FULL in config.layers[0].kernel
+        config = replace(config, layers=_spanning(config.layers, frame))
         self.config = config
         self.precision = precision
-        channels, _, *frame = shape
         depth, *grid = config.latent
-        up = [math.prod(layer.stride[axis] for layer in config.layers) for axis in (1, 2)]
+        up = [_up(config.layers, axis) for axis in (1, 2)]
         if min(grid) > 1:
             # A latent with a spatial extent is convolutional in space too: any multiple of its up-sampling will do.
             grid = [n // s for n, s in zip(frame, up, strict=True)]
@@ -50,18 +53,16 @@ class Generator(nn.Module):
 
         self.layers = nn.ModuleList()
         self.norms = nn.ModuleList()
-        width, extent = depth + condition_channels, tuple(grid)
+        width, extent = depth, tuple(grid)
         for layer in config.layers:
             channels_out = layer.channels or channels
-            built = _build(layer, width, channels_out, extent)
+            built = _build(layer, width + condition_channels, channels_out, extent)
             self.layers.append(built)
             self.norms.append(ShiftNorm(channels_out) if layer.batch_norm else nn.Identity())
             extent = tuple(_length(n, layer, axis) for axis, n in enumerate(extent, start=1))
             width = channels_out
         if extent != tuple(frame):
-            able = (
-                "multiples of " + "x".join(map(str, up)) if min(config.latent[1:]) > 1 else "x".join(map(str, extent))
-            )
+            able = "multiples of " + "x".join(map(str, up)) if flexible else "x".join(map(str, extent))
             raise UsageError(
                 f"these generator layers make frames of {able} pixels, not {frame[0]}x{frame[1]}: "
                 "choose that size, or another preset"
@@ -83,14 +84,34 @@ class Generator(nn.Module):
         return n
 
     def forward(self, z: Tensor, cond: Tensor, *, periodic: Axes = OPEN) -> Tensor:
-        """(B, D, T', H', W'), (B, K, T, H, W) -> (B, C, T, H, W), where T may exceed what was asked of the latent."""
+        """(B, D, T', H', W'), (B, K, T, H, W) -> (B, C, T, H, W), where T may exceed what was asked of the latent.
+
+        Every layer hears the condition, as coarse as its own input; where the latent's clip is longer than it, its last
+        frame lasts.
+        """
+        missing = self.n_frames(z.shape[2]) - cond.shape[2]
+        if cond.shape[1] and missing > 0:
+            cond = torch.cat((cond, cond[:, :, -1:].expand(-1, -1, missing, -1, -1)), dim=2)
+        dtype = torch.bfloat16 if self.precision == "bf16" else z.dtype
         x = z
-        if cond.shape[1]:
-            x = torch.cat((z, F.adaptive_avg_pool3d(cond, cast(tuple[int, int, int], tuple(z.shape[2:])))), dim=1)
-        x = x.bfloat16() if self.precision == "bf16" else x
         for layer, built, norm in zip(self.config.layers, self.layers, self.norms, strict=True):
-            x = activate(norm(built(x, periodic)), layer.activation)
+            x = activate(norm(built(beside(x, cond).to(dtype), periodic)), layer.activation)
         return x.to(z.dtype)
+
+
+def _up(layers: Iterable[Layer], axis: int) -> int:
+    return math.prod(layer.stride[axis] for layer in layers)
+
+
+def _spanning(layers: tuple[Layer, ...], frame: Sequence[int]) -> tuple[Layer, ...]:
+    """The layers with a FULL first kernel in numbers: what the strides of the others make the frame."""
+    first, *others = layers
+    taps, height, width = first.kernel
+    height, width = (
+        side // _up(others, axis) if k == FULL else k
+        for axis, k, side in zip((1, 2), (height, width), frame, strict=True)
+    )
+    return (replace(first, kernel=(taps, height, width)), *others)
 
 
 def _length(n: int, layer: Layer, axis: int) -> int:

@@ -119,6 +119,41 @@ FAST_ST = replace(
     descriptor=replace(FAST.descriptor, heads=(_scale(1, fixed_end=False), _scale(2, fixed_end=False))),
 )
 
+# Images: Xie et al. (2020), section 6; every kernel is 1 in time, so that a clip's frames are images of their own.
+IMAGE = Head(
+    (
+        Layer(64, (1, 5, 5), (1, 2, 2), activation="leaky_relu"),
+        Layer(128, (1, 3, 3), (1, 2, 2), activation="leaky_relu"),
+        Layer(256, (1, 3, 3), activation="leaky_relu"),
+        Layer(100, (1, FULL, FULL), padding="valid", activation="none"),
+    )
+)
+IMAGE_GENERATOR = GeneratorConfig(
+    (100, 1, 1),
+    (
+        Layer(512, (1, FULL, FULL), padding="valid", batch_norm=True),
+        Layer(256, (1, 5, 5), (1, 2, 2), batch_norm=True),
+        Layer(128, (1, 5, 5), (1, 2, 2), batch_norm=True),
+        Layer(64, (1, 5, 5), (1, 2, 2), batch_norm=True),
+        Layer(0, (1, 5, 5), (1, 2, 2), activation="tanh"),
+    ),
+)
+IMAGE_SET = CoopConfig(
+    "image-set",
+    DescriptorConfig((IMAGE,)),
+    IMAGE_GENERATOR,
+    size=64,
+    multiple=16,
+    n_frames=1,
+    min_frames=1,
+    window=1,
+    n_chains=64,
+    iterations=1000,
+    n_steps=15,
+    lr_des=0.007,
+    lr_gen=1e-4,
+)
+
 PRESETS: dict[str, CoopConfig] = {
     config.preset: config
     for config in (
@@ -126,6 +161,7 @@ PRESETS: dict[str, CoopConfig] = {
         FAST_ST,
         CoopConfig("paper-fc64", DescriptorConfig((FC_S,)), FC_S_64, size=64, fixed_size=True),
         CoopConfig("paper-fc128", DescriptorConfig((FC_S,)), FC_S_128, size=128, fixed_size=True),
+        IMAGE_SET,
         CoopConfig("paper-st", DescriptorConfig((ST,)), ST_GENERATOR, size=64, multiple=16, min_frames=21),
     )
 }

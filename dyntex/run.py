@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ from torch import Tensor
 
 from dyntex import __version__
 from dyntex.checkpoint import CONFIG, MODEL, Checkpoints, load_json, make_folder, save_json
-from dyntex.clip import Clip
+from dyntex.clip import Clip, concatenate
 from dyntex.config import CoopConfig, to_json
 from dyntex.coop import StepInfo, Teaching
-from dyntex.coopnets import CoopNets, check_clip, ignore, nothing
+from dyntex.coopnets import CoopNets, ignore, observe
 from dyntex.errors import StoppedError, UsageError
 from dyntex.guard import guarded
 from dyntex.journal import append, rewind
@@ -33,6 +33,8 @@ METRICS = "metrics.jsonl"
 ENV = "env.json"
 RESULT = "result.json"
 SAMPLES = "samples"
+PREVIEWED = 8
+"""Clips of a set that a preview shows."""
 SAVE_SHARE = 0.05
 """Saving takes at most about this share of the time: a checkpoint of the paper's model is 3 GB."""
 
@@ -106,32 +108,39 @@ class Run:
     def checkpoints(self) -> Checkpoints:
         return Checkpoints(self.folder / "checkpoints")
 
-    def train(self, clip: Clip) -> CoopNets:
-        """Train on the clip until the config's iterations or the budget are spent.
+    def train(self, clips: Clip | Sequence[Clip], *, cond: Tensor | None = None, condition: Any = None) -> CoopNets:
+        """Train on the clips until the config's iterations or the budget are spent.
 
         A budget that is spent before the first iteration leaves the networks as they begin.
 
+        Args:
+            clips, cond, condition: as :meth:`dyntex.coopnets.CoopNets.fit` has them.
+
         Raises:
-            InputError: the clip is too short, or a checkpoint cannot be read.
-            UsageError: as :meth:`check` does, or the checkpoint is of another clip.
+            InputError: a clip is too short or unlike the first, or a checkpoint cannot be read.
+            UsageError: as :meth:`check` does, or the checkpoint is of other clips or conditions.
             DivergedError: training ran away for good; the last good checkpoint is kept.
             StoppedError: ``stop`` said so; the state is saved.
             MemoryLimitError: weights, gradients and moments would not fit.
         """
         began = time.monotonic()
         self.check()
-        check_clip(clip, self.config)
+        clips = [clips] if isinstance(clips, Clip) else list(clips)
+        y_obs, heard = (part.to(self.device) for part in observe(clips, self.config, cond))
         rng = torch.Generator(self.device).manual_seed(self.seed)
-        y_obs = clip.video[None].to(self.device)
-        t = Teaching(self.config, y_obs, rng=rng)
+        t = Teaching(self.config, y_obs, rng=rng, condition_channels=heard.shape[1])
         check_memory((t.des, t.gen), self.device)
-        past, seconds = self._open(clip, t, rng)
+        past, seconds = self._open(clips, cond, t, rng)
         budget = self.budget
         if budget is not None:
-            budget -= self.afterwards(CoopNets.from_teaching(t, clip))
+            budget -= self.afterwards(CoopNets.from_teaching(t, clips, condition=condition))
             budget -= time.monotonic() - began
-        self._iterate(t, clip, y_obs, rng, past=past, seconds_before=seconds, budget=budget)
-        return CoopNets.from_teaching(t, clip)
+
+        def preview() -> None:
+            self._preview(CoopNets.from_teaching(t, clips), clips, cond)
+
+        self._iterate(t, y_obs, heard, rng, preview=preview, past=past, seconds_before=seconds, budget=budget)
+        return CoopNets.from_teaching(t, clips, condition=condition)
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Leave a record of the success: ``result.json``."""
@@ -140,10 +149,11 @@ class Run:
     def _iterate(
         self,
         t: Teaching,
-        clip: Clip,
         y_obs: Tensor,
+        cond: Tensor,
         rng: torch.Generator,
         *,
+        preview: Callable[[], None],
         past: list[StepInfo],
         seconds_before: float,
         budget: float | None,
@@ -168,7 +178,7 @@ class Run:
             nonlocal last_saved, save_seconds, all_saves, kept
             start = time.monotonic()
             self.checkpoints.save(t.iteration, t.state(rng))
-            self._preview(t, clip)
+            preview()
             last_saved = time.monotonic()
             save_seconds = last_saved - start
             all_saves += save_seconds
@@ -181,7 +191,7 @@ class Run:
         steps = guarded(
             t,
             y_obs,
-            nothing(y_obs),
+            cond,
             rng=rng,
             keep=keep,
             go_back=go_back,
@@ -204,16 +214,18 @@ class Run:
     def _settings(self) -> dict[str, Any]:
         return {"config": to_json(self.config), "seed": self.seed, "device": self.device.type}
 
-    def _open(self, clip: Clip, t: Teaching, rng: torch.Generator) -> tuple[list[StepInfo], float]:
+    def _open(
+        self, clips: Sequence[Clip], cond: Tensor | None, t: Teaching, rng: torch.Generator
+    ) -> tuple[list[StepInfo], float]:
         """Start or resume; returns the records of what was trained before, and its seconds."""
-        digest = hashlib.sha256(clip.video.contiguous().numpy().tobytes()).hexdigest()
-        shape = {"shape": list(clip.video.shape)}
+        digest = _digest([clip.video for clip in clips] + ([] if cond is None else [cond]))
+        shape = {"shape": list(clips[0].video.shape), "clips": len(clips)}
         if self.resume:
             held = load_json(self.folder / CONFIG)
             compare(shape, held, str(self.folder))
             if held.get("clip_sha256") != digest:
                 raise UsageError(
-                    f"the checkpoint in {self.folder} was made from another clip: "
+                    f"the checkpoint in {self.folder} was made from another clip, or with other conditions: "
                     "resume with the same source and --start, or name another folder with --run-dir"
                 )
             t.load(self.checkpoints.load(), rng)
@@ -233,11 +245,23 @@ class Run:
             for file in self.folder.glob(pattern):
                 file.unlink()
 
-    def _preview(self, t: Teaching, clip: Clip) -> None:
+    def _preview(self, model: CoopNets, clips: Sequence[Clip], cond: Tensor | None) -> None:
         # A generator of its own: looking at the samples must not change the training.
-        model = CoopNets.from_teaching(t, clip)
-        made = model.synthesize(clip.n_frames, rng=torch.Generator(self.device).manual_seed(self.seed), n_steps=0)
-        write_png(self.folder / SAMPLES / f"{t.iteration:07d}.png", sheet(clip, made), overwrite=True)
+        rng = torch.Generator(self.device).manual_seed(self.seed)
+        shown = [len(clips) * i // PREVIEWED for i in range(PREVIEWED)] if len(clips) > PREVIEWED else range(len(clips))
+        made = (
+            model.synthesize(clips[i].n_frames, rng=rng, cond=None if cond is None else cond[i : i + 1], n_steps=0)
+            for i in shown
+        )
+        picture = sheet(concatenate(clips[i] for i in shown), concatenate(made))
+        write_png(self.folder / SAMPLES / f"{model.iterations:07d}.png", picture, overwrite=True)
+
+
+def _digest(tensors: Iterable[Tensor]) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def compare(asked: dict[str, Any], held: Any, folder: str) -> None:

@@ -31,6 +31,7 @@ def stream(
     *,
     shape: tuple[int, int, int, int],
     rng: torch.Generator,
+    cond: Tensor,
     n_steps: int | None = None,
     periodic: Axes = OPEN,
 ) -> Iterator[Tensor]:
@@ -41,6 +42,7 @@ def stream(
         n_frames: how many.
         shape: (C, T, H, W) of the clip that they were fitted to.
         rng: on the networks' device; z and the Langevin noise.
+        cond: (1, K, ``n_frames`` or 1, H, W), on the same device; its last frame lasts.
         n_steps: K; 0 is the generator alone, None as many as in training.
         periodic: axes of (T, H, W) along which the end leads into the beginning. A loop is made in one piece, since
             every frame of it is near the end.
@@ -51,15 +53,15 @@ def stream(
     least = max(config.min_frames, fewest_frames(config.descriptor, learnt))
     span, stride = frames_scored(config.descriptor, learnt)
     chunk = _up(CHUNK, stride)
-    frames = _Frames(gen, shape[2:], rng, periodic)
+    frames = _Frames(gen, cond, rng, periodic)
 
-    def revised(y: Tensor, held: Tensor) -> Tensor:
-        cond = torch.cat((held, y), dim=2)[:, :0]
-        return revise(des, y, cond, config, rng=rng, n_steps=n_steps, periodic=periodic, held=held)
+    def revised(y: Tensor, held: Tensor, start: int) -> Tensor:
+        heard = stretch(cond, start - held.shape[2], start + y.shape[2])
+        return revise(des, y, heard, config, rng=rng, n_steps=n_steps, periodic=periodic, held=held)
 
     if n_frames <= chunk or periodic[0]:
         y = frames.alone(max(n_frames, least))
-        yield revised(y, y[:, :, :0])[:, :, :n_frames]
+        yield revised(y, y[:, :, :0], 0)[:, :, :n_frames]
         return
 
     # The past begins where the descriptor's strides do.
@@ -67,7 +69,7 @@ def stream(
     held = torch.empty((1, shape[0], 0, *shape[2:]), device=rng.device)
     for start in range(0, n_frames, chunk):
         stop = min(start + chunk, n_frames)
-        y = revised(frames.between(start, max(stop + future, start - held.shape[2] + least)), held)
+        y = revised(frames.between(start, max(stop + future, start - held.shape[2] + least)), held, start)
         yield y[:, :, : stop - start]
         known = torch.cat((held, y[:, :, :chunk]), dim=2)
         held = known[:, :, max(0, known.shape[2] - past) :]
@@ -76,8 +78,8 @@ def stream(
 class _Frames:
     """y_gen = g(z), stretch by stretch, each not before the last."""
 
-    def __init__(self, gen: AnyGenerator, frame: tuple[int, int], rng: torch.Generator, periodic: Axes) -> None:
-        self.gen, self.frame, self.rng, self.periodic = gen, frame, rng, periodic
+    def __init__(self, gen: AnyGenerator, cond: Tensor, rng: torch.Generator, periodic: Axes) -> None:
+        self.gen, self.cond, self.rng, self.periodic = gen, cond, rng, periodic
         self.z = self._draw(0)
         self.first = 0  # the time of the first latent in z
 
@@ -87,7 +89,7 @@ class _Frames:
         if self.periodic[0] and isinstance(self.gen.config, GeneratorConfig):
             # On a circle nothing is gained or lost at ends.
             n_latents = -(-n_frames // frames_per_latent(self.gen.config))
-        return self._make(self._draw(n_latents))[:, :, :n_frames]
+        return self._make(self._draw(n_latents), 0, n_frames)
 
     def between(self, start: int, stop: int) -> Tensor:
         """Frames [start, stop) of a video without an end."""
@@ -100,16 +102,25 @@ class _Frames:
         missing = past - self.first - self.z.shape[2]
         self.z = torch.cat((self.z[:, :, first - self.first :], self._draw(missing)), dim=2)
         self.first = first
-        return self._make(self.z)[:, :, start - first * step : stop - first * step]
+        return self._make(self.z, first * step, stop)[:, :, start - first * step :]
 
     def _draw(self, n: int) -> Tensor:
         channels, _, *grid = self.gen.latent_shape(1)
         return torch.randn((1, channels, n, *grid), generator=self.rng, device=self.rng.device)
 
-    def _make(self, z: Tensor) -> Tensor:
+    def _make(self, z: Tensor, first: int, stop: int) -> Tensor:
+        """Frames [first, stop) from latents whose first frame is ``first``."""
         with torch.no_grad():
-            y: Tensor = self.gen(z, z.new_zeros(1, 0, 1, *self.frame), periodic=self.periodic)
-        return y
+            heard = stretch(self.cond, first, first + self.gen.n_frames(z.shape[2]))
+            y: Tensor = self.gen(z, heard, periodic=self.periodic)
+        return y[:, :, : stop - first]
+
+
+def stretch(cond: Tensor, start: int, stop: int) -> Tensor:
+    """Frames [start, stop) of a condition (1, K, T, H, W) whose last frame lasts."""
+    known = cond[:, :, min(start, cond.shape[2] - 1) : stop]
+    missing = stop - start - known.shape[2]
+    return torch.cat((known, cond[:, :, -1:].expand(-1, -1, missing, -1, -1)), dim=2) if missing else known
 
 
 def _up(n: int, multiple: int) -> int:

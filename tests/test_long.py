@@ -110,6 +110,7 @@ def fitted(config: CoopConfig, n_frames: int = T) -> CoopNets:
 
 
 def streamed(model: CoopNets, n_frames: int, config: CoopConfig | None = None, **more: Any) -> list[Tensor]:
+    more.setdefault("cond", torch.zeros(1, 0, 1, *model.shape[2:]))
     chunks = stream(
         model.des, model.gen, config or model.config, n_frames, shape=model.shape, rng=seeded(2), **more
     )  # fmt: skip

@@ -5,6 +5,7 @@ crops) explicitly and then runs "valid", so zero padding and periodic padding ar
 in the order (B, C, T, H, W); in memory they may lie frame by frame, which is how the next layer reads them.
 """
 
+from dyntex.layers.conditions import beside
 from dyntex.layers.convolution import Conv, ConvTranspose
 from dyntex.layers.full_frame import FullFrameConv, FullFrameConvTranspose
 from dyntex.layers.initial import initialise
@@ -22,6 +23,7 @@ __all__ = [
     "PadRule",
     "ShiftNorm",
     "activate",
+    "beside",
     "fold",
     "initialise",
     "margins",
