@@ -1,18 +1,16 @@
 """The recovery task: how far what a method fills in is from what was there, over the literature's masks.
 
-``python -m benchmarks.recovery CLIPS... -o FOLDER --page recovery.md`` measures what is not measured yet, a line of
-``recovery.jsonl`` in the folder for each clip, mask and method, and writes the page. Masks of other origin are given
-with ``--masks``: ``.npz`` files of 0 and 1, cut to the clip's length and thinned to its size.
+``dyntex benchmark --task recovery --clips CLIPS -o FOLDER`` measures what is not measured yet, a line of
+``recovery.jsonl`` in the folder for each clip, mask, method and seed, and writes the page. Masks of other origin are
+given with ``--masks``: ``.npz`` files of 0 and 1, cut to the clip's length and thinned to its size.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
-import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,24 +19,24 @@ import torch
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from benchmarks.data import find_clips
-from benchmarks.metrics import SSIM_RADIUS, SSIM_SIGMA
-from benchmarks.summary import grid
+from benchmarks.data import Source
+from benchmarks.metrics import SSIM_RADIUS, SSIM_SIGMA, SSIM_WINDOW
+from benchmarks.results import claim
 from dyntex.clip import Clip
-from dyntex.errors import InputError
-from dyntex.masks import check_mask
+from dyntex.config import suggest
+from dyntex.errors import InputError, UsageError
+from dyntex.masks import check_mask, read_array
 from dyntex.media import read_clip
 from dyntex.recover import METHODS, recover
 
-REFERENCE = "interpolate"
-GOAL = 1.05
-"""No method should be further from the truth than interpolation by more."""
 CELLS = 8
 """Blocks along a side of the frame: 16 pixels of 128."""
 SQUARE = 40 / 128
 """Side of the moving square, as a share of the frame's."""
 BLOCKS = (50, 60, 70)
 RESULTS = "recovery.jsonl"
+LEAST = 3
+"""Frames, of which the middle third is one."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,7 @@ class Row:
         psnr: in dB, of the mean squared error over the same.
         ssim: mean over the windows centred at missing pixels.
         seconds: of the filling.
+        seed: of the mask's blocks, and of what the method draws.
     """
 
     clip: str
@@ -59,6 +58,14 @@ class Row:
     psnr: float
     ssim: float
     seconds: float
+    seed: int = 0
+
+
+OnRow = Callable[[Row, int, int], None]
+
+
+def ignore(row: Row, done: int, total: int) -> None:
+    """The listener that does not listen."""
 
 
 def masks(shape: tuple[int, int, int], *, rng: torch.Generator) -> dict[str, Tensor]:
@@ -95,10 +102,9 @@ def shipped_mask(path: Path, shape: tuple[int, int, int]) -> Tensor:
     """A mask from an ``.npz``, its last T frames (an object enters late), thinned to the size (T, H, W).
 
     Raises:
-        InputError: it is shorter than the clip, or its sides are no multiples of the clip's.
+        InputError: it cannot be read, is shorter than the clip, or its sides are no multiples of the clip's.
     """
-    with np.load(path, allow_pickle=False) as archive:
-        mask = torch.from_numpy(archive["mask"] != 0)
+    mask = read_array(path)
     T, H, W = shape
     if len(mask) < T or mask.shape[1] % H or mask.shape[2] % W:
         raise InputError(f"{path} is a mask of {tuple(mask.shape)} and the clips are {shape}: leave it out")
@@ -138,30 +144,46 @@ def measure(recovered: Clip, true: Clip, missing: Tensor) -> tuple[float, float,
 
 
 def run(
-    where: Sequence[str],
+    sources: Sequence[Source],
     out: Path,
     *,
     size: int,
     n_frames: int,
     methods: Sequence[str],
     mask_files: Sequence[Path] = (),
-    seed: int = 0,
+    seeds: int = 1,
+    on_row: OnRow = ignore,
 ) -> list[Row]:
-    """Measure every clip, mask and method that the folder ``out`` does not hold yet; all its rows.
+    """Measure every clip, mask, method and seed that the folder ``out`` does not hold yet; all its rows.
+
+    Args:
+        sources: the clips.
+        out: the folder; its ``config.json`` says what it is about, and the page lies beside the rows.
+        size, n_frames: of the clips and masks.
+        methods: names of :data:`dyntex.recover.METHODS`.
+        mask_files: further masks, see :func:`shipped_mask`.
+        seeds: how many, 0 to seeds - 1.
+        on_row: told of every new row, of how many are done, and of how many there are.
 
     Raises:
+        UsageError: a number or a method cannot be, or the folder's rows would not compare with the new ones.
         InputError: a clip or a mask cannot be read or is too short.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    _check(size, n_frames, methods, seeds)
+    shape = (n_frames, size, size)
+    given = {path.stem: shipped_mask(path, shape) for path in mask_files}
+    by_seed = [masks(shape, rng=torch.Generator().manual_seed(seed)) | given for seed in range(seeds)]
+    config = {"size": size, "frames": n_frames, "seeds": seeds, "methods": list(methods), "masks": list(by_seed[0])}
+    claim(out, config | {"tasks": ["recovery"], "clips": {source.name: source.digest() for source in sources}})
     rows = read_rows(out / RESULTS)
     # Without the half line of a run that was killed, to which the next would be joined.
     (out / RESULTS).write_text("".join(_line(row) for row in rows), encoding="utf-8")
-    done = {(row.clip, row.mask, row.method) for row in rows}
-    shape = (n_frames, size, size)
-    all_masks = masks(shape, rng=torch.Generator().manual_seed(seed))
-    all_masks |= {path.stem: shipped_mask(path, shape) for path in mask_files}
-    for source in find_clips(where):
-        todo = [(m, f) for m in all_masks for f in methods if (source.name, m, f) not in done]
+    held = {(row.clip, row.mask, row.method, row.seed) for row in rows}
+    cells = [(k, m, seed) for seed, all_masks in enumerate(by_seed) for k in all_masks for m in methods]
+    total = len(sources) * len(cells)
+    done = sum((source.name, *cell) in held for source in sources for cell in cells)
+    for source in sources:
+        todo = [cell for cell in cells if (source.name, *cell) not in held]
         if not todo:
             continue
         clip = read_clip(source.where, size=size, n_frames=n_frames)
@@ -169,17 +191,35 @@ def run(
             raise InputError(
                 f"{source.name} has {clip.n_frames} frames and the masks {n_frames}: choose fewer --frames"
             )
-        for mask, method in todo:
-            missing = all_masks[mask]
+        for mask, method, seed in todo:
+            missing = by_seed[seed][mask]
             # Grey, so that whoever looks at what is missing gains nothing by it.
             damaged = Clip(torch.where(missing, 0.0, clip.video), clip.fps)
             began = time.monotonic()
             recovered = recover(damaged, missing, method=method, rng=torch.Generator().manual_seed(seed))
             seconds = time.monotonic() - began
-            rows.append(Row(source.name, mask, method, *measure(recovered, clip, missing), seconds))
+            rows.append(Row(source.name, mask, method, *measure(recovered, clip, missing), seconds, seed))
             with (out / RESULTS).open("a", encoding="utf-8") as file:
                 file.write(_line(rows[-1]))
+            done += 1
+            on_row(rows[-1], done, total)
     return rows
+
+
+def _check(size: int, n_frames: int, methods: Sequence[str], seeds: int) -> None:
+    if size < SSIM_WINDOW:
+        raise UsageError(f"a size of {size} is too small for the windows of SSIM: choose {SSIM_WINDOW} or more")
+    if n_frames < LEAST:
+        raise UsageError(f"{n_frames} frames have no middle third: choose {LEAST} or more")
+    if seeds < 1:
+        raise UsageError(f"{seeds} seeds measure nothing: choose 1 or more")
+    for name in methods:
+        if name not in METHODS:
+            raise UsageError(
+                f"there is no way to recover called {name!r}{suggest(name, METHODS)}; there are {', '.join(METHODS)}"
+            )
+    if not methods or len(set(methods)) < len(methods):
+        raise UsageError(f"the methods are {', '.join(methods) or 'none'}: name at least one, each once")
 
 
 def _line(row: Row) -> str:
@@ -192,84 +232,3 @@ def read_rows(path: Path) -> list[Row]:
         return []
     text = path.read_text(encoding="utf-8")
     return [Row(**json.loads(line)) for line in text[: text.rfind("\n") + 1].splitlines()]
-
-
-def page(rows: Sequence[Row], *, size: int, n_frames: int, command: str) -> str:
-    """The tables in Markdown: means over all, by mask and by clip, and where the goal is missed."""
-    methods, mask_names, clips = (list(dict.fromkeys(getattr(row, key) for row in rows)) for key in KEYS)
-    overall = [[f"{_mean(rows, key, method=m):.3g}" for key in NUMBERS] for m in methods]
-    first = min(methods, key=lambda m: _mean(rows, "error", method=m))
-    worse = _worse(rows, first)
-    missed = "; ".join(f"{row.clip} under {row.mask}, {ratio:.2f} times" for row, ratio in worse) or "nowhere"
-    return "\n\n".join(
-        [
-            "# Recovery",
-            f"Made by `{command}`: {len(clips)} clips of {n_frames} frames at {size}x{size}, {len(mask_names)} masks. "
-            "Error is mean |recovered - true| over missing pixels on the scale of 0 to 255, PSNR that of the mean "
-            "squared error over the same, SSIM the mean over windows centred at missing pixels; each is a mean over "
-            "clips and masks. Blocks are an eighth of the frame's side. Telea cannot fill whole frames, and "
-            "interpolates there.",
-            grid(["method", *NUMBERS.values()], [[m, *cells] for m, cells in zip(methods, overall, strict=True)]),
-            f"First by error: **{first}**. Further from the truth than temporal interpolation by more than "
-            f"{GOAL - 1:.0%}: {missed}.",
-            "## Error by mask",
-            grid(
-                ["mask", *methods],
-                [[k, *(f"{_mean(rows, 'error', method=m, mask=k):.2f}" for m in methods)] for k in mask_names],
-            ),
-            "## Error by clip",
-            grid(
-                ["clip", *methods],
-                [[c, *(f"{_mean(rows, 'error', method=m, clip=c):.2f}" for m in methods)] for c in clips],
-            ),
-            f"## Error of {first} over that of interpolation",
-            grid(
-                ["clip", *mask_names],
-                [[c, *(f"{_ratio(rows, first, clip=c, mask=k):.2f}" for k in mask_names)] for c in clips],
-            ),
-        ]
-    )
-
-
-KEYS = ("method", "mask", "clip")
-NUMBERS = {"error": "error", "psnr": "PSNR", "ssim": "SSIM", "seconds": "seconds a clip"}
-
-
-def _chosen(rows: Iterable[Row], **wanted: str) -> list[Row]:
-    return [row for row in rows if all(getattr(row, key) == value for key, value in wanted.items())]
-
-
-def _mean(rows: Iterable[Row], number: str, **wanted: str) -> float:
-    values = [getattr(row, number) for row in _chosen(rows, **wanted)]
-    finite = [value for value in values if math.isfinite(value)]
-    return statistics.mean(finite) if finite else math.nan
-
-
-def _ratio(rows: Iterable[Row], method: str, **wanted: str) -> float:
-    rows = list(rows)
-    return _mean(rows, "error", method=method, **wanted) / _mean(rows, "error", method=REFERENCE, **wanted)
-
-
-def _worse(rows: Sequence[Row], method: str) -> list[tuple[Row, float]]:
-    found = [(row, _ratio(rows, method, clip=row.clip, mask=row.mask)) for row in _chosen(rows, method=method)]
-    return [(row, ratio) for row, ratio in found if ratio > GOAL]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure how far what is filled in is from what was there.")
-    parser.add_argument("clips", nargs="+", help="a folder, files, example:NAME or examples")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="the folder of the measurements")
-    parser.add_argument("--page", type=Path, help="the Markdown file; by default recovery.md in that folder")
-    parser.add_argument("--masks", type=Path, nargs="*", default=[], help=".npz files of further masks")
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
-    parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--frames", type=int, default=48)
-    a = parser.parse_args()
-    rows = run(a.clips, a.out, size=a.size, n_frames=a.frames, methods=a.methods, mask_files=a.masks)
-    command = f"python -m benchmarks.recovery CLIPS --masks MASKS --size {a.size} --frames {a.frames}"
-    text = page(rows, size=a.size, n_frames=a.frames, command=command)
-    (a.page or a.out / "recovery.md").write_text(text + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

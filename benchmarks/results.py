@@ -22,6 +22,7 @@ RESULTS = "results.json"
 
 AGREE = ("size", "frames", "iterations", "budget")
 """What all rows of a folder have in common. The rest of its configuration says which rows there are, and may grow."""
+GROW = ("tasks", "methods", "masks")
 
 
 def claim(out: Path, config: dict[str, Any]) -> None:
@@ -54,12 +55,12 @@ def widen(held: Any, asked: dict[str, Any], problem: str) -> dict[str, Any]:
     """
     if not isinstance(held, dict) or not asked.keys() <= held.keys():
         raise UsageError(f"{problem}: name another folder with -o")
-    differ = [f"{key} is {held[key]}, not {asked[key]}" for key in AGREE if held[key] != asked[key]]
+    differ = [f"{key} is {held.get(key)}, not {asked.get(key)}" for key in AGREE if held.get(key) != asked.get(key)]
     clips = held["clips"] | asked["clips"]
     differ += [f"clip {name} has other content" for name in held["clips"] if clips[name] != held["clips"][name]]
     if differ:
         raise UsageError(f"{problem} ({'; '.join(differ)}): name another folder with -o, or ask for the same")
-    grown = {key: list(dict.fromkeys((*held[key], *asked[key]))) for key in ("tasks", "methods")}
+    grown = {key: list(dict.fromkeys((*held[key], *asked[key]))) for key in GROW if key in held}
     return held | grown | {"seeds": max(held["seeds"], asked["seeds"]), "clips": clips}
 
 

@@ -49,7 +49,7 @@ def read_mask(source: str, clip: Clip, *, grow: int = 0) -> Tensor:
     if is_key(source):
         missing = keyed(clip, source)
     elif Path(source).suffix.lower() in ARRAYS:
-        missing = _array(Path(source))
+        missing = read_array(Path(source))
     else:
         # Grey, and brighter than half; one frame more than the clip has tells a mask that is too long.
         missing = read_clip(source, n_frames=clip.n_frames + 1).video[:3].mean(0) > 0.0
@@ -101,7 +101,12 @@ def keyed(clip: Clip, key: str) -> Tensor:
     return missing
 
 
-def _array(path: Path) -> Tensor:
+def read_array(path: Path) -> Tensor:
+    """A mask from an ``.npy`` or ``.npz``, of whatever size and length: (T, H, W), of one frame for an (H, W) array.
+
+    Raises:
+        InputError: it cannot be read, or holds something else.
+    """
     try:
         loaded = np.load(path, allow_pickle=False)
         array = loaded if isinstance(loaded, np.ndarray) else _member(path, loaded)

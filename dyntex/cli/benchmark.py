@@ -39,13 +39,15 @@ Folder = Annotated[Path, typer.Option("--out", "-o", help="Folder of the benchma
 def benchmark(
     context: typer.Context,
     task: Annotated[
-        list[str], typer.Option("--task", help="paper, statistics, extrapolation, speed; repeat or join by commas.")
+        list[str],
+        typer.Option("--task", help="paper, statistics, extrapolation, speed (repeat or join by commas); or recovery."),
     ] = ["paper", "statistics", "extrapolation", "speed"],  # noqa: B006 (Typer copies it)
     methods: Annotated[
         list[str] | None,
         typer.Option(
-            help="lds, fft-lds, hosvd, kpcr, or CoopNets by preset: fast (coop), paper-fc64, ...",
-            show_default="the first four and fast; three with --quick",
+            help="lds, fft-lds, hosvd, kpcr, or CoopNets by preset: fast (coop), paper-fc64, ...; of recovery: blend, "
+            "kriging, texture, lds, interpolate, median, telea.",
+            show_default="the first four and fast; three with --quick; all of recovery's",
         ),
     ] = None,
     clips: Annotated[
@@ -66,6 +68,9 @@ def benchmark(
     reference: Annotated[
         bool, typer.Option("--reference", help="With --task speed: paper-fc64 or -fc128 beside its obvious form.")
     ] = False,
+    masks: Annotated[
+        list[Path] | None, typer.Option(help="With --task recovery: an .npz of another mask, 1 where missing; repeat.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Tiny: a look at the whole, never a number to quote.")] = False,
     quiet: words.Quiet = False,
     as_json: words.AsJson = False,
@@ -83,20 +88,39 @@ def benchmark(
         presets = _split(methods) if methods else PACED
         pace(_split(task), presets, device=device, frames=frames, quiet=quiet, as_json=as_json)
         return
+    given = {"size": size, "frames": frames, "seeds": seeds, "iterations": iterations, "budget": budget}
+    numbers: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    places = _places(clips or (QUICK_CLIPS if quick else ["examples"]))
+    if "recovery" in _split(task):
+        from dyntex.cli.recovery import recovery
+
+        unfit = {"--shard": shard != "1/1", "--no-models": not models, "--device": device not in ("auto", "cpu")}
+        recovery(
+            _split(task),
+            _split(methods or ()),
+            places,
+            masks or (),
+            out,
+            numbers=(QUICK if quick else {}) | numbers,
+            unfit=[option for option, is_given in unfit.items() if is_given],
+            quiet=quiet,
+            as_json=as_json,
+        )
+        return
+    if masks:
+        raise UsageError("--masks are what --task recovery fills: give it with that task alone")
     from rich.console import Console
 
     from benchmarks.cells import Row, Settings, Shard
     from benchmarks.data import find_clips
     from benchmarks.run import Sweep
 
-    given = {"size": size, "frames": frames, "seeds": seeds, "iterations": iterations, "budget": budget}
-    numbers: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if quick:
         numbers = QUICK | ({"iterations": QUICK_ITERATIONS} if budget is None else {}) | numbers
     names = methods or (QUICK_METHODS if quick else METHODS)
     settings = Settings(_split(task), _split(names), device=str(words.choose_device(device)), **numbers)
     part = Shard.parse(shard)
-    sources = find_clips(_places(clips or (QUICK_CLIPS if quick else ["examples"])))
+    sources = find_clips(places)
     console = Console(stderr=True, highlight=False, emoji=False)
 
     def say(row: Row, done: int, total: int) -> None:
