@@ -164,9 +164,9 @@ def alpha_error(path: str, reader: Reader) -> float:
 HEADER = """\
 # Formats
 
-The ending of `-o` chooses the format; no ending is a folder of PNGs, `.png` a sprite sheet (`--grid`). Everything that
-reading takes is in `read_clip`'s words: any video that FFmpeg decodes, at its full depth; PNG (16 bits too), JPEG, GIF,
-WebP, AVIF, TIFF, BMP; folders of images; NumPy arrays.
+The ending of `-o` chooses the format; no ending is a folder of PNGs, `.png` an image or, by `--grid`, a sprite sheet.
+Everything that reading takes is in `read_clip`'s words: any video that FFmpeg decodes, at its full depth; PNG (16 bits
+too), JPEG, GIF, WebP, AVIF, TIFF, BMP; folders of images; NumPy arrays.
 
 Errors are |found - written|, of 255, at the default quality, by a reader that is not ours: *colour* is the mean over a
 chart of 24 flat squares (the worst of R, G and B), *alpha* what is seen of a soft-edged ball on black, grey and white.

@@ -18,8 +18,8 @@ from media_files import levels as grey_levels
 from media_files import noise
 
 from dyntex.clip import Clip
-from dyntex.errors import UsageError
-from dyntex.media import parse_grid, read_clip, write_clip
+from dyntex.errors import DyntexError, UsageError
+from dyntex.media import check_fits, check_writable, parse_grid, read_clip, write_clip, write_stream
 from dyntex.media.formats import FORMATS
 from dyntex.media.grid import MAX_TEXTURE, check_grid, sheet_size
 from dyntex.media.pixels import levels, premultiplied, stacked
@@ -198,6 +198,20 @@ def test_grid_and_ending_belong_together(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"a\.json exists"):
         write_clip(tmp_path / "a.png", clip, grid=(2, 2))
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_an_image_is_one_frame(tmp_path: Path) -> None:
+    frames = noise(2, 8, 8)
+    write_clip(tmp_path / "a.png", Clip.from_uint8(frames[:1], FPS))
+    assert np.array_equal(read_clip(tmp_path / "a.png").to_uint8(), frames[:1])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]  # no JSON: there is no grid
+    for n_frames in (1, 2):  # what was said of them, which is checked before and after they came
+        with pytest.raises(DyntexError):
+            write_stream(tmp_path / "b.png", [Clip.from_uint8(frame[None], FPS) for frame in frames], n_frames=n_frames)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    check_writable(tmp_path / "b.png", still=True)
+    with pytest.raises(UsageError, match=r"b\.png is one image: give --grid"):
+        check_fits(tmp_path / "b.png", channels=3, n_frames=2, size=(8, 8))
 
 
 def test_a_sheet_that_fails_leaves_neither_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ FORMATS = {
     ".apng": Format("animated PNG", alpha=8, bits=8, lossless=True, loop=True),
     ".webp": Format("animated WebP (VP8L)", alpha=8, bits=8, lossless=True, loop=True),
     ".gif": Format("GIF, a palette for each frame", alpha=1, bits=8, loop=True),
-    ".png": Format("sprite sheet and its JSON", alpha=8, bits=8, lossless=True, loop=True),
+    ".png": Format("one image, or a sprite sheet and its JSON", alpha=8, bits=8, lossless=True, loop=True),
     ".npy": Format("NumPy (T,H,W,C) uint8", alpha=8, bits=8, lossless=True),
     FOLDER: Format("folder of PNGs", alpha=8, bits=8, lossless=True),
 }
@@ -53,8 +53,14 @@ def ending_of(path: str | Path) -> str:
     return FOLDER if str(path).endswith("/") else Path(path).suffix.lower()
 
 
-def check_writable(path: str | Path, *, overwrite: bool = False, grid: Grid | None = None) -> None:
+def check_writable(path: str | Path, *, overwrite: bool = False, grid: Grid | None = None, still: bool = False) -> None:
     """Everything that can be known to be wrong with an output before there is anything to write.
+
+    Args:
+        path: of the output.
+        overwrite: whether what is there may be replaced.
+        grid: of a sprite sheet.
+        still: whether one frame may come, which fits into an image.
 
     Raises:
         UsageError: an ending that cannot be written, a missing or read-only parent folder, or something in the place;
@@ -65,12 +71,12 @@ def check_writable(path: str | Path, *, overwrite: bool = False, grid: Grid | No
     if ending not in FORMATS:
         known = ", ".join(filter(None, FORMATS))
         raise UsageError(f"{path} cannot be written as {ending!r}: end it in {known}, or in / for a folder of PNGs")
-    if ending == ".png" and grid is None:
-        raise UsageError(f"{path} is one image: give --grid ROWSxCOLUMNS for a sprite sheet, or end it in / for frames")
+    if ending == ".png" and grid is None and not still:
+        raise _one_image(path)
     if ending != ".png" and grid is not None:
         raise UsageError(f"{path} is no sprite sheet, which --grid makes: end it in .png")
     check_place(target, overwrite=overwrite)
-    if ending == ".png":
+    if grid is not None:
         check_place(json_of(target), overwrite=overwrite)
     if not target.exists():
         return
@@ -94,7 +100,8 @@ def check_fits(
     """Whether a clip of that kind, of ``size`` (H, W), fits into an output.
 
     Raises:
-        UsageError: it has alpha, the format none, and no background is given; the grid does not fit.
+        UsageError: it has alpha, the format none, and no background is given; the grid does not fit, or an image is to
+            hold several frames without one.
     """
     if channels == 4 and background is None and not FORMATS[ending_of(path)].alpha:
         raise UsageError(
@@ -103,3 +110,9 @@ def check_fits(
         )
     if grid is not None:
         check_grid(grid, n_frames, size=size)
+    elif ending_of(path) == ".png" and n_frames > 1:
+        raise _one_image(path)
+
+
+def _one_image(path: str | Path) -> UsageError:
+    return UsageError(f"{path} is one image: give --grid ROWSxCOLUMNS for a sprite sheet, or end it in / for frames")

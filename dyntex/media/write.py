@@ -86,7 +86,8 @@ def write_stream(
     .webp    animated, alpha                    lossless; milliseconds a frame
     .apng    animated, alpha                    lossless
     .gif     256 colours a frame                centiseconds a frame, at least 2; a pixel is clear or solid
-    .png     a sprite sheet, alpha              lossless; held in memory; its JSON beside it has rate and metadata
+    .png     one image, or a sprite sheet,      lossless; a sheet is held in memory, and its JSON beside it has rate
+             alpha                              and metadata
     .npy     (T,H,W,3 or 4) uint8               lossless; straight alpha; no rate, no metadata
     / (none) a folder, 000000.png and so on     lossless, alpha; rate and metadata in each file's text chunks
     ======== ================================== ================================================================
@@ -107,7 +108,7 @@ def write_stream(
         UsageError: see :func:`check_writable` and :func:`check_fits`; a quality out of range.
         DyntexError: the disk is full, or what was written is not what should have been; whatever ``chunks`` raises.
     """
-    check_writable(path, overwrite=overwrite, grid=grid)
+    check_writable(path, overwrite=overwrite, grid=grid, still=n_frames == 1)
     if not BEST_QUALITY <= quality <= WORST_QUALITY:
         raise UsageError(f"a quality of {quality} does not exist: choose {BEST_QUALITY} (best) to {WORST_QUALITY}")
     if n_frames < 1:
@@ -176,8 +177,9 @@ def _write(path: Path, frames: Iterator[Image], order: Order) -> None:
             encode_webp(path, frames, fps=order.fps, loop=order.loop, exif=exif(order.metadata))
         case ".npy":
             write_npy(path, frames, n_frames=order.n_frames)
-        case ".png" if order.grid:
-            save_png(path, draw_grid(frames, grid=order.grid), metadata=order.metadata)
+        case ".png":
+            (picture,) = [draw_grid(frames, grid=order.grid)] if order.grid else frames
+            save_png(path, picture, metadata=order.metadata)
         case "":
             write_folder(path, frames, metadata={**order.metadata, FPS_KEY: str(order.fps)})
         case _:
