@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dyntex.cli import words
+from dyntex.cli import choices, words
 
 LOOKED_AT = 600
 """Frames, at 64x64: 30 MB."""
@@ -71,7 +71,7 @@ def _kind(source: str, n_frames: int | None) -> dict[str, Any]:
 def _model(folder: Path) -> dict[str, Any]:
     import torch
 
-    model = words.load_model(folder, device=torch.device("cpu"))
+    model = choices.load_model(folder, device=torch.device("cpu"))
     channels, n_frames, height, width = model.shape
     return {
         "kind": "model",
@@ -101,7 +101,7 @@ def _cost(source: str, only: str | None, clip_frames: int | None, device: str, *
     about = probe(source)
     rows = []
     for config in presets:
-        height, width = words.choose_size(source, config)
+        height, width = choices.choose_size(source, config)
         n_frames = min(clip_frames or config.n_frames, about.n_frames or config.n_frames)
         if n_frames < max(config.min_frames, config.window):
             rows.append({"preset": config.preset, "problem": f"the clip has {n_frames} frames"})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dyntex.cli import words
+from dyntex.cli import choices, words
 from dyntex.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def recover(
 ) -> None:
     """Fill in what is missing of DAMAGED: a hole, an object that should not be there, lost frames."""
     words.check_numbers(not_negative={"--grow": grow, "--seed": seed})
-    chosen = words.choose_config(preset, size=None, iterations=iterations, budget=budget)
+    chosen = choices.choose_config(preset, size=None, iterations=iterations, budget=budget)
     if method != COOP and (preset or iterations or budget):
         raise UsageError(f"--method {method} has no training: leave out --preset, --iterations and --budget")
 
@@ -79,7 +79,7 @@ def recover(
     with Teller(quiet=quiet) as teller:
         work = Work(damaged, chosen, seed, words.choose_device(device), teller)
         with work.timed("read"):
-            words.check_source(damaged)
+            choices.check_source(damaged)
             clip = read_clip(damaged, notice=teller.say)
             output.check(tuple(clip.video.shape), n_frames=clip.n_frames)
             missing = read_mask(mask, clip, grow=grow)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dyntex.cli import words
+from dyntex.cli import choices, words
 
 if TYPE_CHECKING:
     from dyntex.clip import Clip
@@ -53,7 +53,7 @@ def sample(
     chosen = words.choose_device(device)
     with Teller(quiet=quiet) as teller:
         clock = time.monotonic()
-        fitted = words.load_model(model, device=chosen)
+        fitted = choices.load_model(model, device=chosen)
         ends.check(fitted.config)
         work = Work(str(model), fitted.config, seed, chosen, teller, began)
         fitted = ends.shaped(fitted, wanted, rng=work.rng(LAYOUT))

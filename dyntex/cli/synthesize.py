@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dyntex.cli import words
+from dyntex.cli import choices, words
 from dyntex.cli.effort import Budget, Quality, rehearse, seconds_allowed
 from dyntex.errors import UsageError
 
@@ -70,7 +70,7 @@ def synthesize(
         not_negative={"--start": start, "--seed": seed},
     )
     wanted = words.parse_size(size)
-    chosen = words.choose_config(
+    chosen = choices.choose_config(
         preset, file=config, size=wanted, iterations=iterations, budget=budget, clip_frames=clip_frames
     )
     allowed = seconds_allowed(quality, budget=budget, iterations=iterations)

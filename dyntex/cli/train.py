@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from dyntex.cli import words
+from dyntex.cli import choices, words
 from dyntex.cli.effort import Budget, Quality, seconds_allowed
 
 
@@ -45,7 +45,7 @@ def train(
         not_negative={"--start": start, "--seed": seed},
     )
     wanted = words.parse_size(size)
-    chosen = words.choose_config(
+    chosen = choices.choose_config(
         preset, file=config, size=wanted, iterations=iterations, budget=budget, clip_frames=clip_frames
     )
     allowed = seconds_allowed(quality, budget=budget, iterations=iterations)

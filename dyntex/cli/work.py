@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from dyntex.cli import words
+from dyntex.cli import choices, words
 from dyntex.cli.progress import Teller
 from dyntex.errors import UsageError
 
@@ -91,10 +91,10 @@ class Work:
         from dyntex.media import read_clip
 
         with self.timed("read"):
-            words.check_source(self.source)
+            choices.check_source(self.source)
             clip = read_clip(
                 self.source,
-                size=size or words.choose_size(self.source, self.config),
+                size=size or choices.choose_size(self.source, self.config),
                 start=start,
                 n_frames=n_frames or self.config.n_frames,
                 notice=self.teller.say,
