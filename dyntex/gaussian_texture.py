@@ -143,7 +143,7 @@ class GaussianTextureGenerator(nn.Module):
         return start - around, stop + around + self.taps - 1
 
     def forward(self, z: Tensor, cond: Tensor, *, periodic: Axes = OPEN) -> Tensor:
-        """(B, D, T', 1, 1), (B, K, T, H, W) -> (B, C, T, H, W); a loop hears only the first T times of z."""
+        """(B, D, T', 1, 1), (B, K, T, H, W) -> (B, C, T, H, W); see :meth:`stir` for what a loop hears of z."""
         n_frames = self.n_frames(z.shape[2])
         stirring = self._meet(z[:, : len(self.regions), :, 0, 0], periodic)
         y = self.paint(self.bend(self.stir(stirring, periodic=periodic[0])))
@@ -251,18 +251,29 @@ class GaussianTextureGenerator(nn.Module):
         return y.clamp(low, high)
 
     def stir(self, z: Tensor, *, periodic: bool = False) -> Tensor:
-        """The stirred texture with mean 0 and variance 1: Gaussian noise (B, regions, T') -> (B, C, T, H, W)."""
+        """The stirred texture with mean 0 and variance 1: Gaussian noise (B, regions, T') -> (B, C, T, H, W).
+
+        A loop is stirred by the noise of T times, over and over: the end leads into the beginning exactly. One shorter
+        than the clip has a still picture besides, which the rest of the noise stirs; see :func:`closed`.
+        """
         n_frames = self.n_frames(z.shape[2])
-        if periodic:
-            # The noise of n_frames times, over and over: the end leads into the beginning exactly.
-            index = torch.arange(1 - self.taps, n_frames, device=z.device) % n_frames
-            z = z[:, :, index]
+        if not periodic:
+            return self._play(z, self.deviations)
+        around = z[:, :, torch.arange(1 - self.taps, n_frames, device=z.device) % n_frames]
+        if n_frames >= self.taps:
+            return self._play(around, self.deviations)
+        moving, still = closed(self.deviations, n_frames)
+        return self._play(around, moving) + self._play(F.pad(z[:, :, n_frames:], (0, 1)), still)
+
+    def _play(self, z: Tensor, frames: Tensor) -> Tensor:
+        """sum_k f_k e_{t-k} n_t of frames (taps, C, H, W), region by region: (B, regions, T') -> (B, C, T, H, W)."""
         weights = self._weigh(z)
         channels, height, width = self.mean.shape
+        n_frames = self.n_frames(z.shape[2])
         g = z.new_zeros(len(z), channels, n_frames, height, width)
         inside = product(*(supports(side, self.config.regions) for side in (height, width)))
         for r, (rows, columns) in enumerate(inside):
-            kernel = self.deviations[..., rows, columns] * self.regions[r, rows, columns]  # (taps, C, h, w)
+            kernel = frames[..., rows, columns] * self.regions[r, rows, columns]  # (taps, C, h, w)
             part = (weights[:, r] @ kernel.flatten(1)).view(len(z), n_frames, *kernel.shape[1:])
             g[..., rows, columns] += part.transpose(1, 2)
         return g
@@ -275,6 +286,27 @@ class GaussianTextureGenerator(nn.Module):
         window = fade(self.taps, self.config.fade).to(e)
         power: Tensor = (e * window).square().mean(3, keepdim=True)
         return e * (power + QUIET).rsqrt()
+
+
+def closed(deviations: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """The frames that a loop of ``n`` is stirred from, and those of its still part: (taps, C, H, W) -> the same, twice.
+
+    On a circle of n frames those of the clip that are n apart share their noise. They add up to
+    D_j = sum_{k = j mod n} d_k, which has the clip's motion at the frequencies that close and none that is slower: of a
+    slow clip little is left, and its mean alone. What is slower stands still for n frames, so the loop is given the
+    clip's running mean over n frames as one picture. Both together are scaled to the variance 1 at every pixel.
+
+    The still part does without its first frame: a loop leaves taps - 1 latents for it.
+    """
+    taps = len(deviations)
+    on_circle = deviations.new_zeros(n, *deviations.shape[1:])
+    on_circle.index_add_(0, torch.arange(taps, device=deviations.device) % n, deviations)
+    # Around the clip's end, so that it fades to nothing where the loop becomes as long as the clip.
+    sums = torch.cat((torch.zeros_like(deviations[:1]), deviations, deviations[: n - 1])).cumsum(0)
+    still = (sums[n:] - sums[:-n]) / n
+    still[0] = 0.0
+    scale = (on_circle.square().sum(0) + still.square().sum(0)).clamp_min(1e-6).rsqrt()
+    return deviations * scale, still * scale
 
 
 def sparse(z: Tensor, s: float) -> Tensor:

@@ -19,6 +19,7 @@ from dyntex.gaussian_texture import (
     GaussianTextureGenerator,
     bins,
     by_patches,
+    closed,
     fade,
     gaussian_levels,
     in_order,
@@ -573,6 +574,76 @@ def test_a_loop_has_no_seam(n_frames: int):
         e = z[:, :4, :, 0, 0]
         inside = gen.stir(e, periodic=True)[:, :, T - 1 :]
         torch.testing.assert_close(inside, gen.stir(e[:, :, :n_frames]), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 5, 12, T - 1])
+def test_a_short_loop_s_frames_are_the_clip_on_a_circle_and_its_running_mean_at_unit_variance(n: int):
+    """By the definition, frame by frame: D_j = sum of d_k with k = j mod n, and means of n in a row around the end."""
+    d = made(WHOLE).double().deviations.numpy()
+    circle = np.zeros((n, *d.shape[1:]))
+    for k in range(T):
+        circle[k % n] += d[k]
+    still = np.stack([sum(d[(k + i) % T] for i in range(n)) / n for k in range(T)])
+    still[0] = 0.0
+    scale = 1.0 / np.sqrt((circle**2).sum(0) + (still**2).sum(0))
+    for got, expected in zip(closed(torch.from_numpy(d), n), (d * scale, still * scale), strict=True):
+        # A pixel of which the circle leaves 1e-3 would be scaled a thousand times, and its rounding with it.
+        np.testing.assert_allclose(got.numpy(), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("config", [WHOLE, TINY], ids=["one region", "four regions"])
+@pytest.mark.parametrize("n", [5, 12, T - 1, T, T + 6])
+def test_a_loop_s_autocovariance_is_the_clip_s_on_a_circle_and_its_variance_is_one(
+    config: GaussianTextureConfig, n: int
+):
+    """E g_t(p) g_{t+h}(q) = sum_r w_r(p) w_r(q) (sum_j D_j(p) D_{j+h}(q) + sum_k s_k(p) s_k(q)), by unit impulses.
+
+    A loop as long as the clip or longer has no still part, and what is left of its noise does not sound.
+    """
+    gen = made(config).double()
+    R, length = config.regions**2, n + T - 1
+    impulses = torch.eye(R * length, dtype=torch.float64).view(R * length, R, length)
+    M = gen.stir(impulses, periodic=True).transpose(1, 2).flatten(2)  # (impulses, n, C*H*W)
+    windows = overlapping(H, W, config.regions).double()[:, None].expand(-1, 3, -1, -1).flatten(1)
+    together = windows.T @ windows
+    moving, still = closed(gen.deviations, n) if n < T else (gen.deviations, torch.zeros(1, dtype=torch.float64))
+    circle = torch.zeros(n, *moving.shape[1:], dtype=torch.float64)
+    for k in range(T):
+        circle[k % n] += moving[k]
+    D, s = circle.flatten(1), still.expand(T, *moving.shape[1:]).flatten(1)
+    for h in (0, 1, n - 1):  # the last step is the seam's
+        expected = together * (D.T @ D.roll(-h, 0) + s.T @ s)
+        for t in (0, n - 1):
+            torch.testing.assert_close(M[:, t].T @ M[:, (t + h) % n], expected, rtol=0, atol=1e-6)
+    # Windows are made in single precision; the deviations' unit variance is, too.
+    torch.testing.assert_close(M.square().sum(0), torch.ones_like(M[0]), rtol=0, atol=1e-5)
+    unheard = M.view(R, length, n, -1)[:, n:]
+    assert (unheard != 0).any() == (n < T)
+    torch.testing.assert_close(unheard, unheard[:, :, :1].expand_as(unheard), rtol=0, atol=1e-12)  # it stands still
+
+
+def test_a_short_loop_of_a_slow_clip_keeps_its_contrast_and_does_not_hurry():
+    """Each pixel goes once up and down in the clip: a loop of a quarter of it can hardly move, and must not be made to.
+
+    Stirred by a circle alone it has a tenth of the clip's contrast; scaled up to all of it, it moves as many times
+    too fast.
+    """
+    phase = torch.rand(1, 3, 1, H, W, generator=seeded(1)) * 2 * math.pi
+    t = torch.arange(T).view(1, 1, T, 1, 1)
+    gen = made(WHOLE, 0.4 * torch.sin(2 * math.pi * t / T + phase)).double()
+    n = T // 4
+    impulses = torch.eye(n + T - 1, dtype=torch.float64)[:, None]
+    circle = gen._play(impulses[:, :, torch.arange(1 - T, n) % n], gen.deviations)
+    open_, loop = gen.stir(impulses), gen.stir(impulses, periodic=True)
+
+    def contrast_and_step(g: Tensor) -> tuple[float, float]:
+        return float(g.square().sum(0).mean().sqrt()), float((g.roll(-1, 2) - g)[:, :, 0].square().sum(0).mean().sqrt())
+
+    (_, natural), (pale, step), (full, calm) = map(contrast_and_step, (open_, circle, loop))
+    assert pale < 0.2
+    assert step / pale > 2 * natural
+    assert full == pytest.approx(1.0, abs=1e-5)
+    assert calm < natural
 
 
 def test_a_condition_reaches_the_residual_where_it_lies():
