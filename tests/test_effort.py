@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -136,9 +136,9 @@ def test_the_training_gets_what_is_left_of_the_budget(command: str, tmp_path: Pa
     given: list[tuple[float | None, float]] = []
     train = Run.train
 
-    def spied(self: Run, clip: Clip) -> Any:
+    def spied(self: Run, clips: Sequence[Clip], **said: Any) -> Any:
         budget, self.budget = self.budget, None
-        given.append((budget, self.afterwards(train(self, clip))))
+        given.append((budget, self.afterwards(train(self, clips, **said))))
         raise UsageError("enough")
 
     monkeypatch.setattr(Run, "train", spied)

@@ -14,6 +14,7 @@ from dyntex.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from dyntex.cli.output import Output
     from dyntex.clip import Clip
@@ -93,6 +94,7 @@ def revision_cost(
     n_steps: int | None,
     rng: torch.Generator,
     periodic: tuple[bool, bool, bool],
+    cond: Tensor | None = None,
 ) -> dict[str, Any] | None:
     """What a Langevin step costs: what a chunk took beyond what it takes without any.
 
@@ -100,7 +102,7 @@ def revision_cost(
         model: the networks.
         chunk_seconds: what the first chunk of a synthesis took.
         n_frames: how many frames it has.
-        n_steps, periodic: as that synthesis had them.
+        n_steps, periodic, cond: as that synthesis had them.
         rng: on the networks' device.
 
     Returns:
@@ -110,6 +112,6 @@ def revision_cost(
     if not steps:
         return None
     began = time.monotonic()
-    next(model.stream(n_frames, rng=rng, n_steps=0, periodic=periodic))
+    next(model.stream(n_frames, rng=rng, cond=cond, n_steps=0, periodic=periodic))
     each = max(0.0, chunk_seconds - (time.monotonic() - began)) / steps
     return {"steps": steps, "seconds_per_step": round(each, 4), "frames": n_frames}

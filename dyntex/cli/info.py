@@ -82,11 +82,22 @@ def _model(folder: Path) -> dict[str, Any]:
         "height": height,
         "width": width,
         "fps": float(model.fps),
+        **_condition(model.condition),
         "parameters": {
             "descriptor": sum(p.numel() for p in model.des.parameters()),
             "generator": sum(p.numel() for p in model.gen.parameters()),
         },
     }
+
+
+def _condition(data: Any) -> dict[str, Any]:
+    """What a model has to be told, and which labels it knows."""
+    from dyntex.condition import Labels, from_json
+
+    if data is None:
+        return {"condition": None}
+    condition = from_json(data)
+    return {"condition": condition.kind} | ({"labels": condition.names} if isinstance(condition, Labels) else {})
 
 
 def _cost(source: str, only: str | None, clip_frames: int | None, device: str, *, quiet: bool) -> list[dict[str, Any]]:
@@ -130,7 +141,7 @@ def _show(about: dict[str, Any]) -> None:
                 "brightness by {brightness} standard deviations".format(**value)
             )
         elif key not in ("cost", "schema_version") and value not in ("", None, {}):
-            print(f"{key.replace('_', ' ')}: {value}")
+            print(f"{key.replace('_', ' ')}: {', '.join(value) if isinstance(value, tuple) else value}")
     for row in about.get("cost", []):
         if "problem" in row:
             print(f"{row['preset']:12} cannot: {row['problem']}")

@@ -32,18 +32,20 @@ class Output:
     overwrite: bool
 
     @classmethod
-    def of(cls, place: Path, *, background: str | None, grid: str | None, overwrite: bool) -> Output:
-        """From the command's words, before anything is read."""
+    def of(
+        cls, place: Path, *, background: str | None, grid: str | None, overwrite: bool, still: bool = False
+    ) -> Output:
+        """From the command's words, before anything is read; ``still`` if one frame may come."""
         from dyntex.media import check_writable, parse_colour, parse_grid
 
         cells = None if grid is None else parse_grid(grid)
         colour = None if background is None else parse_colour(background)
-        check_writable(place, overwrite=overwrite, grid=cells)
+        check_writable(place, overwrite=overwrite, grid=cells, still=still)
         return cls(place, colour, cells, overwrite)
 
-    def length(self, asked: int | None, *, otherwise: int) -> int:
-        """The frames asked for, else as many as fill the grid, else those of the clip."""
-        return asked or (math.prod(self.grid) if self.grid else otherwise)
+    def asked(self, frames: int | None) -> int | None:
+        """The frames asked for, else as many as fill the grid, or None."""
+        return frames or (math.prod(self.grid) if self.grid else None)
 
     def check(self, shape: tuple[int, ...], *, n_frames: int) -> None:
         """Whether what will be made of a clip of that shape (C, T, H, W) fits, before anything is learnt from it."""

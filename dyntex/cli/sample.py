@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dyntex.cli import choices, words
+from dyntex.cli.wish import LabelOption, SketchOption, TextOption
 
 if TYPE_CHECKING:
     from dyntex.clip import Clip
@@ -22,6 +23,9 @@ def sample(
     steps: Annotated[
         int | None, typer.Option(help="Langevin revisions; 0 is the generator alone. By default as in training.")
     ] = None,
+    label: LabelOption = None,
+    text: TextOption = None,
+    sketch: SketchOption = None,
     loop: words.Loop = False,
     tile: words.Tile = None,
     size: Annotated[
@@ -45,33 +49,45 @@ def sample(
     from dyntex.cli.output import Output
     from dyntex.cli.progress import Teller
     from dyntex.cli.synthesize import SYNTHESIS
+    from dyntex.cli.wish import Wish
     from dyntex.cli.work import Work
     from dyntex.clip import concatenate
 
     ends, wanted = Ends.of(loop, tile), words.parse_size(size)
-    output = Output.of(out, background=background, grid=grid, overwrite=overwrite)
+    output = Output.of(out, background=background, grid=grid, overwrite=overwrite, still=frames in (None, 1))
     chosen = words.choose_device(device)
     with Teller(quiet=quiet) as teller:
         clock = time.monotonic()
         fitted = choices.load_model(model, device=chosen)
         ends.check(fitted.config)
+        asked = output.asked(words.frames_asked(frames, seconds, fitted.fps))
+        wish = Wish.of(fitted, label=label, text=text, sketch=sketch, n_frames=asked)
         work = Work(str(model), fitted.config, seed, chosen, teller, began)
         fitted = ends.shaped(fitted, wanted, rng=work.rng(LAYOUT))
         work.seconds["read"] = round(time.monotonic() - clock, 3)
-        n_frames = output.length(words.frames_asked(frames, seconds, fitted.fps), otherwise=fitted.shape[1])
+        n_frames = asked or wish.n_frames or fitted.shape[1]
+        cond = wish.volume(fitted, n_frames)
         output.check(fitted.shape, n_frames=n_frames)
         ends.check_length(n_frames, fitted.config)
         teller.say(f"synthesizing {n_frames} frames")
-        settings = work.settings() | {"iterations": fitted.iterations, "steps": steps} | ends.settings()
+        settings = (
+            work.settings() | {"iterations": fitted.iterations, "steps": steps} | ends.settings() | wish.settings()
+        )
         parts: list[Clip] = []
         with work.timed("write"):
-            chunks = fitted.stream(n_frames, rng=work.rng(SYNTHESIS), n_steps=steps, periodic=ends.periodic)
+            chunks = fitted.stream(n_frames, rng=work.rng(SYNTHESIS), cond=cond, n_steps=steps, periodic=ends.periodic)
             timed = work.counted("synthesize", kept(chunks, parts, min(n_frames, fitted.shape[1])))
             output.write(timed, n_frames=n_frames, settings=settings, teller=teller)
         work.seconds["write"] = round(work.seconds["write"] - work.seconds["synthesize"], 3)
         chunk = min(n_frames, parts[0].n_frames)
         revision = revision_cost(
-            fitted, work.chunk_seconds[0], n_frames=chunk, n_steps=steps, rng=work.rng(), periodic=ends.periodic
+            fitted,
+            work.chunk_seconds[0],
+            n_frames=chunk,
+            n_steps=steps,
+            rng=work.rng(),
+            cond=cond,
+            periodic=ends.periodic,
         )
         if revision is not None:
             teller.say(

@@ -11,6 +11,7 @@ import typer
 
 from dyntex.cli import choices, words
 from dyntex.cli.effort import Budget, Quality, rehearse, seconds_allowed
+from dyntex.cli.lesson import Lesson, preset_of
 from dyntex.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,8 +71,9 @@ def synthesize(
         not_negative={"--start": start, "--seed": seed},
     )
     wanted = words.parse_size(size)
+    name, why = (preset, None) if preset or config or method != "coop" else preset_of(source)
     chosen = choices.choose_config(
-        preset, file=config, size=wanted, iterations=iterations, budget=budget, clip_frames=clip_frames
+        name, file=config, size=wanted, iterations=iterations, budget=budget, clip_frames=clip_frames
     )
     allowed = seconds_allowed(quality, budget=budget, iterations=iterations)
     words.check_method(method)
@@ -98,15 +100,18 @@ def synthesize(
         ends.check_baseline(method)
     if frames is not None:
         ends.check_length(frames, chosen if method == "coop" else None)
-    out = out or Path(f"{stem_of(source)}-synthesis.mp4")
+    still = chosen.n_frames == 1
+    out = out or Path(f"{stem_of(source)}-synthesis{'.png' if still else '.mp4'}")
     check_not_source(out, source)
-    output = Output.of(out, background=background, grid=grid, overwrite=overwrite)
+    output = Output.of(out, background=background, grid=grid, overwrite=overwrite, still=still or frames == 1)
     sheet_path, side = out.with_name(f"{out.stem}.sheet.png"), out.with_name(f"{out.stem}.side.mp4")
     for path in (sheet_path, side):
         check_place(path, overwrite=overwrite)
     if save_model is not None:
         check_model_place(save_model, overwrite=overwrite)
     with Teller(quiet=quiet) as teller:
+        if why is not None:
+            teller.say(why)
         work = Work(source, chosen, seed, words.choose_device(device), teller, began).with_precision(precision)
         run = None
         if method == "coop":
@@ -117,7 +122,7 @@ def synthesize(
                 overwrite=overwrite,
             )
         clip = work.read(size=wanted, start=start, n_frames=clip_frames)
-        n_frames = output.length(words.frames_asked(frames, seconds, clip.fps), otherwise=clip.n_frames)
+        n_frames = output.asked(words.frames_asked(frames, seconds, clip.fps)) or clip.n_frames
         output.check(tuple(clip.video.shape), n_frames=n_frames)
         ends.check_length(n_frames, chosen if method == "coop" else None)
         if method == "coop":
@@ -133,7 +138,7 @@ def synthesize(
                 rng = work.rng(REHEARSAL)
                 return rehearse(model, clip, output, n_frames=n_frames, rng=rng, periodic=ends.periodic)
 
-            model, place = work.teach(run, clip, model=save_model, budget=allowed, afterwards=afterwards)
+            model, place = work.teach(run, Lesson((clip,)), model=save_model, budget=allowed, afterwards=afterwards)
             model = ends.shaped(model, None, rng=work.rng(LAYOUT))
             chunks = model.stream(n_frames, rng=work.rng(SYNTHESIS), periodic=ends.periodic)
             learnt = {"preset": chosen.preset, "iterations": model.iterations, "model": str(place)}

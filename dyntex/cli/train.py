@@ -10,14 +10,25 @@ import typer
 
 from dyntex.cli import choices, words
 from dyntex.cli.effort import Budget, Quality, seconds_allowed
+from dyntex.cli.lesson import CaptionsOption, LabelsOption, Said, SketchOption, default_preset
 
 
 def train(
-    source: words.Source,
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A video, animation, image, folder of frames, .npy/.npz array, or example:NAME; or a set: a folder of "
+            "clips or of images.",
+            metavar="SOURCE",
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to save the model to.")],
     size: words.Size = None,
     start: words.Start = 0,
     clip_frames: words.ClipFrames = None,
+    labels: LabelsOption = None,
+    captions: CaptionsOption = None,
+    sketch: SketchOption = None,
     preset: words.Preset = None,
     config: words.Config = None,
     iterations: words.Iterations = None,
@@ -38,15 +49,17 @@ def train(
     quiet: words.Quiet = False,
     as_json: words.AsJson = False,
 ) -> None:
-    """Learn a texture from SOURCE and save the model, from which ``dyntex sample`` makes videos."""
+    """Learn a texture, or a set of them, from SOURCE and save the model, from which ``dyntex sample`` makes more."""
     began = time.monotonic()
     words.check_numbers(
         positive={"--clip-frames": clip_frames, "--checkpoint-every": checkpoint_every},
         not_negative={"--start": start, "--seed": seed},
     )
+    said = Said.of(labels, captions, sketch)
     wanted = words.parse_size(size)
+    name, why = (preset, None) if preset or config else default_preset(source, said)
     chosen = choices.choose_config(
-        preset, file=config, size=wanted, iterations=iterations, budget=budget, clip_frames=clip_frames
+        name, file=config, size=wanted, iterations=iterations, budget=budget, clip_frames=clip_frames
     )
     allowed = seconds_allowed(quality, budget=budget, iterations=iterations)
 
@@ -55,6 +68,8 @@ def train(
 
     check_model_place(out, overwrite=overwrite)
     with Teller(quiet=quiet) as teller:
+        if why is not None:
+            teller.say(why)
         work = Work(source, chosen, seed, words.choose_device(device), teller, began).with_precision(precision)
         run = work.run(
             run_dir or out.with_name(f"{out.name}.run"),
@@ -62,8 +77,9 @@ def train(
             resume=resume,
             overwrite=overwrite,
         )
-        clip = work.read(size=wanted, start=start, n_frames=clip_frames)
-        fitted, place = work.teach(run, clip, model=out, budget=allowed)
+        lesson = work.read_lesson(said, size=wanted, start=start, n_frames=clip_frames)
+        clip = lesson.clips[0]
+        fitted, place = work.teach(run, lesson, model=out, budget=allowed)
         report = work.report(
             output=place,
             fps=clip.fps,
@@ -71,6 +87,7 @@ def train(
             n_frames=clip.n_frames,
             iterations=fitted.iterations,
             model=str(place),
+            **lesson.about(),
         )
         run.finish(report)
     words.print_result(report, as_json=as_json)

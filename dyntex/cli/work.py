@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from dyntex.cli import choices, words
 from dyntex.cli.progress import Teller
-from dyntex.errors import UsageError
+from dyntex.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     import torch
 
+    from dyntex.cli.lesson import Lesson, Said
     from dyntex.clip import Clip
     from dyntex.config import CoopConfig
     from dyntex.coopnets import CoopNets
@@ -88,9 +89,13 @@ class Work:
         return torch.Generator(self.device).manual_seed(self.seed + offset)
 
     def read(self, *, size: tuple[int, int] | None, start: int, n_frames: int | None) -> Clip:
-        from dyntex.media import read_clip
+        from dyntex.media import is_set, probe, read_clip
 
         with self.timed("read"):
+            if is_set(self.source):
+                raise InputError(
+                    f"{self.source} holds several clips: name one, or learn them as a set with dyntex train"
+                )
             choices.check_source(self.source)
             clip = read_clip(
                 self.source,
@@ -100,7 +105,32 @@ class Work:
                 notice=self.teller.say,
             )
         self.teller.say(f"read {clip.n_frames} frames of {clip.width}x{clip.height} at {float(clip.fps):g} a second")
+        if n_frames is None and self.config.n_frames == 1 and probe(self.source).n_frames != 1:
+            self.teller.say(f"of {self.source} the first frame alone is learnt: --clip-frames learns from more of them")
         return clip
+
+    def read_lesson(self, said: Said, *, size: tuple[int, int] | None, start: int, n_frames: int | None) -> Lesson:
+        """What the source is to teach: a clip, or the clips of a set, and what is said of them."""
+        from dyntex.cli.lesson import is_many, lesson
+        from dyntex.media import Member, read_set
+
+        if not is_many(self.source, self.config, said):
+            return lesson((Member(self.read(size=size, start=start, n_frames=n_frames), self.source),), said)
+        with self.timed("read"):
+            members = read_set(
+                self.source,
+                size=size or self.config.size,
+                n_frames=n_frames or self.config.n_frames,
+                start=start,
+                labels=said.labels,
+                captions=said.captions,
+                notice=self.teller.say,
+            )
+            found = lesson(members, said)
+        clip = found.clips[0]
+        each = "" if clip.n_frames == 1 else f" of {clip.n_frames} frames"
+        self.teller.say(f"read a set of {len(members)}{each}, {clip.width}x{clip.height}")
+        return found
 
     def run(self, folder: Path, *, save_every: float, resume: bool, overwrite: bool) -> Run:
         """The training in its folder, which is checked before the clip is read; nothing is written yet."""
@@ -123,7 +153,7 @@ class Work:
     def teach(
         self,
         run: Run,
-        clip: Clip,
+        lesson: Lesson,
         *,
         model: Path | None,
         budget: float | None,
@@ -133,7 +163,7 @@ class Work:
 
         Args:
             run: the training in its folder.
-            clip: to learn from.
+            lesson: to be learnt.
             model: where the model goes.
             budget: seconds of the whole command, from its beginning to its end.
             afterwards: rehearses what comes after, and tells how many of the seconds are to be left for it.
@@ -157,7 +187,7 @@ class Work:
         if budget is not None:
             run.budget, run.afterwards = budget - (time.monotonic() - self.began), rehearsed
         with self.timed("fit"), words.stoppable() as run.stop:
-            fitted = run.train(clip)
+            fitted = run.train(lesson.clips, cond=lesson.cond, condition=lesson.described())
             place = model or run.folder / "model"
             fitted.save(place)
         self.seconds["fit"] = round(self.seconds["fit"] - self.seconds["rehearse"], 3)

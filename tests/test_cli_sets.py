@@ -1,0 +1,310 @@
+"""Sets and conditions at the command line: what is learnt, what a sample has to be told, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from commands import done, dyntex
+from media_files import noise, write_video
+from torch import Tensor
+
+from dyntex.condition import encoder
+from dyntex.config import GeneratorConfig, Layer, to_json
+from dyntex.coopnets import CoopNets
+from dyntex.media import read_clip
+from dyntex.presets import PRESETS
+
+SIDE = 16
+FRAMES = 16
+LAST = ("--iterations", "2", "--size", str(SIDE))
+
+
+def config(folder: Path) -> tuple[str, ...]:
+    """The shortest training of the smallest networks that are like those of image-set."""
+    preset = PRESETS["image-set"]
+    (head,) = preset.descriptor.heads
+    assert isinstance(preset.generator, GeneratorConfig)
+    small = replace(
+        preset,
+        descriptor=replace(preset.descriptor, heads=(replace(head, layers=_thin(head.layers)),)),
+        generator=replace(preset.generator, latent=(4, 1, 1), layers=_thin(preset.generator.layers)),
+        n_chains=2,
+        n_steps=1,
+    )
+    path = folder / "config.json"
+    path.write_text(json.dumps(to_json(small)))
+    return ("--config", str(path), *LAST)
+
+
+def _thin(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    return tuple(replace(layer, channels=min(layer.channels, 8)) for layer in layers)
+
+
+def image(path: Path, *, seed: int = 0, side: int = SIDE) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PIL.Image.fromarray(noise(1, side, side, seed=seed)[0]).save(path)
+    return path
+
+
+def images(folder: Path, n: int = 3) -> Path:
+    for i in range(n):
+        image(folder / f"{i}.png", seed=i)
+    return folder
+
+
+def movie(path: Path, *, seed: int = 0, n_frames: int = FRAMES) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_video(path, list(noise(n_frames, SIDE, SIDE, seed=seed)))
+
+
+def drawing(path: Path, *, column: int = 5, side: int = SIDE) -> Path:
+    """A black line on white paper."""
+    page = np.full((side, side), 255, np.uint8)
+    page[2:-2, column] = 0
+    PIL.Image.fromarray(page).save(path)
+    return path
+
+
+class Letters:
+    """A sentence encoder for tests: how often each of 26 letters is there."""
+
+    def encode(self, sentences: Sequence[str], **_: Any) -> Tensor:
+        return torch.tensor([[float(text.lower().count(chr(97 + i))) for i in range(26)] for text in sentences])
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of two classes."""
+    folder = tmp_path_factory.mktemp("labelled")
+    images(folder / "set" / "fire")
+    images(folder / "set" / "water", 2)
+    done("train", folder / "set", "--labels", "folders", "-o", folder / "model", *config(folder))
+    return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that is led by sketches."""
+    folder = tmp_path_factory.mktemp("drawn")
+    images(folder / "set")
+    done("train", folder / "set", "--sketch", "edges", "-o", folder / "model", *config(folder))
+    return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def unconditional(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unconditional")
+    images(folder / "set")
+    done("train", folder / "set", "-o", folder / "model", *config(folder))
+    return folder / "model"
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(PIL.Image.open(path))
+
+
+# Sets
+
+
+def test_a_folder_of_images_is_a_set_for_networks_of_images(tmp_path: Path) -> None:
+    images(tmp_path / "set")
+    made = done("train", tmp_path / "set", "-o", tmp_path / "m", *config(tmp_path), "--json")
+    assert "read a set of 3, 16x16" in made.err
+    assert (made.json["clips"], made.json["condition"], made.json["frames"]) == (3, None, 1)
+    assert CoopNets.load(tmp_path / "m").shape == (3, 1, SIDE, SIDE)
+
+
+def test_a_folder_of_images_without_a_preset_is_one_clip_and_says_how_to_get_a_set(tmp_path: Path) -> None:
+    images(tmp_path / "set", FRAMES)
+    made = done("train", tmp_path / "set", "-o", tmp_path / "m", *LAST, "--json")
+    assert "taken for the frames of one clip; --preset image-set learns them as a set" in made.err
+    assert (made.json["preset"], made.json["clips"], made.json["frames"]) == ("fast", 1, FRAMES)
+
+
+def test_a_video_taught_to_networks_of_images_says_that_one_frame_is_learnt(tmp_path: Path) -> None:
+    movie(tmp_path / "a.mkv")
+    few = done("train", tmp_path / "a.mkv", "-o", tmp_path / "m", *config(tmp_path))
+    assert "the first frame alone is learnt: --clip-frames" in few.err
+    more = done("train", tmp_path / "a.mkv", "-o", tmp_path / "n", *config(tmp_path), "--clip-frames", 4, "--json")
+    assert "first frame alone" not in more.err
+    assert more.json["frames"] == 4
+    still = done("train", image(tmp_path / "a.png"), "-o", tmp_path / "o", *config(tmp_path))
+    assert "first frame alone" not in still.err
+
+
+def test_what_of_a_set_cannot_be_read_is_left_out_and_said(tmp_path: Path) -> None:
+    images(tmp_path / "set")
+    (tmp_path / "set" / "9.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    made = done("train", tmp_path / "set", "-o", tmp_path / "m", *config(tmp_path), "--json")
+    assert "9.png was left out of the set" in made.err
+    assert made.json["clips"] == 3
+
+
+def test_a_resumed_training_wants_the_same_set_and_the_same_labels(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        images(tmp_path / "set" / name)
+    words = ("train", tmp_path / "set", "-o", tmp_path / "m", *config(tmp_path))
+    done(*words, "--labels", "folders")
+    assert done(*words, "--labels", "folders", "--resume", "--overwrite").code == 0
+    (tmp_path / "set" / "a" / "0.png").rename(tmp_path / "set" / "a" / "3.png")  # other order, same labels
+    other = dyntex(*words, "--labels", "folders", "--resume", "--overwrite")
+    assert (other.code, "another clip, or with other conditions" in other.err) == (2, True)
+    (tmp_path / "set" / "a" / "3.png").rename(tmp_path / "set" / "a" / "0.png")
+    unlabelled = dyntex(*words, "--resume", "--overwrite")
+    assert (unlabelled.code, "other conditions" in unlabelled.err) == (2, True)
+
+
+def test_synthesize_takes_one_clip(tmp_path: Path) -> None:
+    movie(tmp_path / "set" / "a.mkv")
+    refused = dyntex("synthesize", tmp_path / "set", "-o", tmp_path / "a.mp4", *LAST)
+    assert (refused.code, "holds several clips: name one, or learn them as a set" in refused.err) == (3, True)
+
+
+# Samples of images
+
+
+def test_frames_and_grids_of_a_model_of_images_are_images(unconditional: Path, tmp_path: Path) -> None:
+    done("sample", unconditional, "-o", tmp_path / "one.png")
+    assert pixels(tmp_path / "one.png").shape == (SIDE, SIDE, 3)
+    assert not (tmp_path / "one.json").exists()
+    done("sample", unconditional, "--grid", "2x2", "-o", tmp_path / "four.png")
+    sheet = pixels(tmp_path / "four.png")
+    assert sheet.shape == (2 * SIDE, 2 * SIDE, 3)
+    four = [sheet[i : i + SIDE, j : j + SIDE] for i in (0, SIDE) for j in (0, SIDE)]
+    assert len({part.tobytes() for part in four}) == 4
+    done("sample", unconditional, "--frames", 4, "-o", f"{tmp_path}/four/")
+    for i, part in enumerate(four):
+        assert np.array_equal(pixels(tmp_path / "four" / f"{i:06}.png"), part)
+    refused = dyntex("sample", unconditional, "--frames", 4, "-o", tmp_path / "no.png")
+    assert (refused.code, "no.png is one image: give --grid" in refused.err) == (2, True)
+
+
+# Labels
+
+
+def test_labels_are_learnt_said_and_asked_for(labelled: Path, tmp_path: Path) -> None:
+    about = done("info", labelled, "--json").json
+    assert (about["condition"], about["labels"]) == ("label", ["fire", "water"])
+    assert "labels: fire, water\n" in done("info", labelled).out
+    assert json.loads((labelled / "config.json").read_text())["condition"]["names"] == ["fire", "water"]
+    for label in ("fire", "water"):
+        done("sample", labelled, "--label", label, "-o", tmp_path / f"{label}.png")
+    assert not np.array_equal(pixels(tmp_path / "fire.png"), pixels(tmp_path / "water.png"))
+    assert '"label": "fire"' in str(PIL.Image.open(tmp_path / "fire.png").info["comment"])
+
+
+def test_a_label_is_what_the_networks_hear(labelled: Path, tmp_path: Path) -> None:
+    done("sample", labelled, "--label", "water", "--steps", 0, "--seed", 3, "-o", tmp_path / "a.png")
+    model = CoopNets.load(labelled)
+    water = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1, 1).expand(1, 2, 1, SIDE, SIDE)
+    # The seed of a synthesis is one more than that of a training.
+    made = model.synthesize(1, rng=torch.Generator().manual_seed(4), cond=water, n_steps=0)
+    assert np.array_equal(pixels(tmp_path / "a.png"), made.to_uint8()[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [
+        ((), "taught by labels and nothing was given: give --label NAME, one of fire, water"),
+        (("--label", "fir"), "there is no label 'fir'; did you mean 'fire'?"),
+        (("--text", "fire"), "taught by labels and --text was given: give --label NAME, one of fire, water"),
+        (("--label", "fire", "--sketch", "a.png"), "and --label and --sketch was given: give --label NAME"),
+    ],
+)
+def test_what_a_model_of_labels_does_not_understand(
+    labelled: Path, tmp_path: Path, words: tuple[str, ...], refusal: str
+) -> None:
+    refused = dyntex("sample", labelled, *words, "-o", tmp_path / "a.png")
+    assert (refused.code, refusal in refused.err) == (2, True), refused.err
+    assert refused.err.count("\n") == 1
+    assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.parametrize("option", ["label", "text", "sketch"])
+def test_a_model_without_conditions_is_told_nothing(unconditional: Path, tmp_path: Path, option: str) -> None:
+    refused = dyntex("sample", unconditional, f"--{option}", "x", "-o", tmp_path / "a.png")
+    assert (refused.code, f"--{option} means nothing to the model" in refused.err) == (2, True)
+    assert "condition: " not in done("info", unconditional).out
+
+
+def test_conditions_of_two_kinds_exclude_each_other(tmp_path: Path) -> None:
+    refused = dyntex("train", tmp_path, "--labels", "folders", "--sketch", "edges", "-o", tmp_path / "m")
+    assert (refused.code, "--labels folders and --sketch edges exclude each other" in refused.err) == (2, True)
+
+
+# Sketches
+
+
+def test_a_sketch_leads(drawn: Path, tmp_path: Path) -> None:
+    for column in (3, 12):
+        line = drawing(tmp_path / f"line{column}.png", column=column)
+        done("sample", drawn, "--sketch", line, "--steps", 0, "-o", tmp_path / f"made{column}.png")
+    assert not np.array_equal(pixels(tmp_path / "made3.png"), pixels(tmp_path / "made12.png"))
+
+
+def test_a_drawing_that_moves_says_how_long(drawn: Path, tmp_path: Path) -> None:
+    for i in range(3):
+        (tmp_path / "lines").mkdir(exist_ok=True)
+        drawing(tmp_path / "lines" / f"{i}.png", column=3 + i)
+    made = done("sample", drawn, "--sketch", tmp_path / "lines", "-o", f"{tmp_path}/out/", "--json")
+    assert made.json["frames"] == 3
+    still = drawing(tmp_path / "still.png")
+    assert (
+        done("sample", drawn, "--sketch", still, "--frames", 2, "-o", f"{tmp_path}/two/", "--json").json["frames"] == 2
+    )
+    # A drawing that is longer than what is asked for is read as far.
+    done("sample", drawn, "--sketch", tmp_path / "lines", "--grid", "1x2", "-o", tmp_path / "two.png")
+    short = dyntex("sample", drawn, "--sketch", tmp_path / "lines", "--frames", 5, "-o", f"{tmp_path}/five/")
+    assert (short.code, "lines has 3 frames and 5 were asked for" in short.err) == (3, True)
+
+
+def test_sketches_that_cannot_be_heard(drawn: Path, tmp_path: Path) -> None:
+    other = dyntex("sample", drawn, "--sketch", drawing(tmp_path / "a.png", side=20), "-o", tmp_path / "b.png")
+    assert (other.code, "a.png has 20x20 pixels and the model makes 16x16" in other.err) == (3, True)
+    missing = dyntex("sample", drawn, "--sketch", tmp_path / "missing.png", "-o", tmp_path / "b.png")
+    assert (missing.code, "missing.png does not exist" in missing.err) == (3, True)
+    unsaid = dyntex("sample", drawn, "-o", tmp_path / "b.png")
+    assert (unsaid.code, "taught by sketches and nothing was given: give --sketch FILE\n" in unsaid.err) == (2, True)
+
+
+# Texts
+
+
+def test_captions_are_learnt_and_sentences_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder, "_model", Letters)
+    images(tmp_path / "set")
+    table = tmp_path / "captions.csv"
+    table.write_text("file,caption\n0.png,a red flame\n1.png,a calm blue sea\n2.png,smoke\n")
+    words = ("train", tmp_path / "set", "--captions", table, "-o", tmp_path / "m", *config(tmp_path))
+    assert done(*words, "--json").json["condition"] == "text"
+    for name, text in (("red", "a red flame"), ("blue", "a calm blue sea")):
+        done("sample", tmp_path / "m", "--text", text, "-o", tmp_path / f"{name}.png")
+    assert not np.array_equal(pixels(tmp_path / "red.png"), pixels(tmp_path / "blue.png"))
+    empty = dyntex("sample", tmp_path / "m", "--text", " ", "-o", tmp_path / "a.png")
+    assert (empty.code, "the text ' ' is empty" in empty.err) == (2, True)
+    unsaid = dyntex("sample", tmp_path / "m", "-o", tmp_path / "a.png")
+    assert (unsaid.code, "taught by captions and nothing was given: give --text WORDS" in unsaid.err) == (2, True)
+    assert done("info", tmp_path / "m", "--json").json["condition"] == "text"
+    table.write_text("file,caption\n0.png,a red flame\n")
+    short = dyntex(*words, "--overwrite")
+    assert (short.code, "has no caption of 1.png and 1 more" in short.err) == (3, True)
+
+
+# One image
+
+
+def test_a_video_model_writes_no_image_but_of_one_frame(tmp_path: Path) -> None:
+    movie(tmp_path / "a.mkv")
+    done("train", tmp_path / "a.mkv", "-o", tmp_path / "m", *LAST, "--clip-frames", FRAMES)
+    refused = dyntex("sample", tmp_path / "m", "-o", tmp_path / "a.png")
+    assert (refused.code, "a.png is one image" in refused.err) == (2, True)
+    done("sample", tmp_path / "m", "--frames", 1, "-o", tmp_path / "a.png")
+    assert read_clip(tmp_path / "a.png").n_frames == 1
