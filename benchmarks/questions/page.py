@@ -1,0 +1,165 @@
+"""The page of the questions: tables of the cells that are finished, and what they say of the paper's claims."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.questions.sweep import RIVALS, Cell
+from benchmarks.questions.ways import Way
+from benchmarks.summary import grid
+
+METRICS = ("score", "diversity", "copy_distance")
+
+
+def page(results: Mapping[str, Any], *, command: str) -> str:
+    """The whole page in Markdown.
+
+    Args:
+        results: as ``questions.json`` holds them.
+        command: the one that makes this page.
+    """
+    cells: list[Cell] = list(results["cells"].values())
+    parts = [
+        "# The paper's questions",
+        f"Made by `{command}` from the results of `{results['command']}`.",
+        f"Every training has {results['seconds']:g} seconds of one core, the same two small networks "
+        "(`benchmarks/questions/nets.py`), the same first weights and the same data; seconds of measuring are not "
+        "counted. A score is a distance to held-out real data over the distance from real to real: 1 is real, less is "
+        "better. Means and, with several seeds, standard deviations over seeds.",
+        *_one(cells),
+        *_two(cells),
+        *_three(cells),
+        *_four(cells),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _one(cells: Sequence[Cell]) -> list[str]:
+    named = [name for name in _subjects(cells) if _values(cells, name, Way.DESCRIPTOR, "score")]
+    if not named:
+        return []
+    parts = ["## RQ1: does cooperation beat each network alone, a VAE and a GAN?", _verdict(cells, named)]
+    for metric in METRICS:
+        rows = [[str(way), *(_shown(_values(cells, name, way, metric)) for name in named)] for way in Way]
+        rows.append(["*training data*", *(_shown(_real(cells, name, metric)) for name in named)])
+        if metric == "score":
+            for row, way in zip(rows, Way, strict=False):
+                row.append(_shown([_geometric(cells, named, way)]))
+            rows[-1].append("–")
+        header = [metric.replace("_", " "), *named, *(["all"] if metric == "score" else [])]
+        parts.append(grid(header, rows))
+    counts = [[str(way), *(_shown(_values(cells, name, way, "iterations"), 0) for name in named)] for way in Way]
+    parts += ["Iterations that the seconds were enough for:", grid(["iterations", *named], counts)]
+    return parts
+
+
+def _verdict(cells: Sequence[Cell], named: Sequence[str]) -> str:
+    """How often the cooperative way is ahead of each of the others, subject by subject, on the mean over seeds."""
+    said = []
+    for way in Way:
+        if way is not Way.COOP:
+            pairs = [(_values(cells, name, Way.COOP, "score"), _values(cells, name, way, "score")) for name in named]
+            both = [(statistics.fmean(a), statistics.fmean(b)) for a, b in pairs if a and b]
+            said.append(f"{way} on {sum(a < b for a, b in both)} of {len(both)}")
+    return "By its mean score the cooperative way is ahead of: " + "; ".join(said) + "."
+
+
+def _two(cells: Sequence[Cell]) -> list[str]:
+    found = [cell for cell in cells if "along" in cell]
+    if not found:
+        return []
+    parts = [
+        "## RQ2: how does MCMC teach the generator?",
+        "Along the cooperative training: the score of what the generator makes and of what the descriptor's Langevin "
+        "dynamics make of it; energies per pixel value (of the descriptor of that moment, so only their order within a "
+        "row compares); the distance that the dynamics move (root mean square in [-1, 1]), and the part of it that is "
+        "not noise: the same steps at temperature 0.",
+    ]
+    keys = ("score_gen", "score_rev", "energy_gen", "energy_rev", "distance", "drift")
+    header = ["iteration", "score of y_gen", "of y_rev", "energy of y_gen", "of y_rev", "distance", "drift"]
+    for cell in found:
+        rows = [[str(look["iteration"]), *(f"{look[key]:.3g}" for key in keys)] for look in cell["along"]]
+        parts += [f"### {cell['subject']}", grid(header, rows)]
+    better = [look["score_rev"] < look["score_gen"] for cell in found for look in cell["along"]]
+    lower = [look["energy_rev"] < look["energy_gen"] for cell in found for look in cell["along"]]
+    shrunk = [cell["along"][-1]["drift"] < max(look["drift"] for look in cell["along"]) for cell in found]
+    parts.insert(
+        2,
+        f"The revision lowers the energy in {sum(lower)} of {len(lower)} looks and the score in {sum(better)}; the "
+        f"drift at the end is less than at its greatest on {sum(shrunk)} of {len(shrunk)}.",
+    )
+    return parts
+
+
+def _three(cells: Sequence[Cell]) -> list[str]:
+    named = [name for name in _subjects(cells) if _values(cells, name, Way.COOP, "modes")]
+    if not named:
+        return []
+    parts = [
+        "## RQ3: do modes collapse?",
+        "The cooperative way against the non-saturating GAN of the same networks. A classifier of real data says which "
+        "class a sample is of: how many classes there are among the samples, and the divergence of their shares from "
+        "equal ones in nats.",
+    ]
+    for name in named:
+        keys = [key for key in ("modes", "kl", "score", "diversity") if _real(cells, name, key)]
+        rows = [[str(way), *(_shown(_values(cells, name, way, key)) for key in keys)] for way in RIVALS]
+        rows.append(["*real*", *(_shown(_real(cells, name, key)) for key in keys)])
+        parts += [f"### {name}", grid(["way", *keys], rows)]
+    return parts
+
+
+def _four(cells: Sequence[Cell]) -> list[str]:
+    found = [cell for cell in cells if "chains" in cell]
+    if not found:
+        return []
+    parts = [
+        "## RQ4: does the generator distil the chain?",
+        "The score of chains after so many Langevin steps of the taught descriptor, from what the generator makes and "
+        "from noise, and the milliseconds of one sample (a clip, an image) with the steps before it.",
+    ]
+    for cell in found:
+        ours, others = cell["chains"]["generator"], cell["chains"]["noise"]
+        rows = [
+            [str(a["steps"]), f"{a['score']:.2f}", f"{b['score']:.2f}", f"{a['milliseconds']:.3g}"]
+            for a, b in zip(ours, others, strict=True)
+        ]
+        ahead = [b["steps"] for b in others if b["score"] <= ours[0]["score"]]
+        first = f"{min(ahead)} steps from noise are as good as" if ahead else "No chain from noise is as good as"
+        parts += [
+            f"### {cell['subject']}",
+            f"{first} the generator alone.",
+            grid(["steps", "score from y_gen", "from noise", "milliseconds"], rows),
+        ]
+    return parts
+
+
+def _subjects(cells: Sequence[Cell]) -> list[str]:
+    return list(dict.fromkeys(cell["subject"] for cell in cells))
+
+
+def _values(cells: Sequence[Cell], subject: str, way: Way, key: str) -> list[float]:
+    """A number of a way over seeds."""
+    own = [cell for cell in cells if cell["subject"] == subject and cell.get("way") == way]
+    return [value for cell in own if (value := (cell | cell["numbers"]).get(key)) is not None]
+
+
+def _real(cells: Sequence[Cell], subject: str, key: str) -> list[float]:
+    own = [cell for cell in cells if cell["subject"] == subject and "real" in cell]
+    return [cell["numbers"][key] for cell in own if key in cell["numbers"]]
+
+
+def _geometric(cells: Sequence[Cell], named: Sequence[str], way: Way) -> float:
+    """The geometric mean over subjects of the mean score over seeds; NaN unless all are there."""
+    scores = [_values(cells, name, way, "score") for name in named]
+    return statistics.geometric_mean(map(statistics.fmean, scores)) if all(scores) else math.nan
+
+
+def _shown(values: Sequence[float], digits: int = 2) -> str:
+    if not values or math.isnan(values[0]):
+        return "–"
+    mean = f"{statistics.fmean(values):.{digits}f}"
+    return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean

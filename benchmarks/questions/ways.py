@@ -1,0 +1,148 @@
+"""Fitting in each of the five ways, for so many seconds of the processor, and drawing samples from what was fitted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+from benchmarks.questions.nets import Encoder
+from benchmarks.questions.rivals import (
+    Progress,
+    adversarial,
+    descriptor_alone,
+    generator_alone,
+    noise,
+    variational,
+)
+from dyntex.config import CoopConfig
+from dyntex.coop import Teaching, revise, teach
+from dyntex.coopnets import nothing
+
+
+class Way(StrEnum):
+    """How the two networks are taught."""
+
+    COOP = "cooperative"
+    DESCRIPTOR = "descriptor alone"
+    GENERATOR = "generator alone"
+    VAE = "VAE"
+    GAN = "GAN"
+
+
+N_CHAINS = 512
+"""Images that the descriptor's persistent chains hold; of clips, four whole ones."""
+N_CLIP_CHAINS = 4
+BATCH = 64
+
+
+@dataclass
+class Clock:
+    """A budget in seconds of the processor, so that a machine that others use changes no number; looks are free."""
+
+    seconds: float
+    spent: float = 0.0
+    began: float = field(default_factory=time.process_time)
+
+    def share(self, _: int) -> float:
+        """Of the budget, what is gone; as ``progress`` of :func:`dyntex.coop.teach`."""
+        return self.elapsed / self.seconds
+
+    @property
+    def elapsed(self) -> float:
+        return time.process_time() - self.began
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        before = time.process_time()
+        yield
+        self.began += time.process_time() - before
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Networks that were taught in one of the ways.
+
+    Attributes:
+        t: the networks, the generator in evaluation mode.
+        draw: (n, n_frames, rng) -> samples (n, C, n_frames, H, W) in [-1, 1].
+    """
+
+    t: Teaching
+    draw: Callable[[int, int, torch.Generator], Tensor]
+
+
+def fit(
+    way: Way,
+    y_obs: Tensor,
+    config: CoopConfig,
+    *,
+    rng: torch.Generator,
+    progress: Progress,
+    on_step: Callable[[Teaching], None] = lambda _: None,
+) -> Fitted:
+    """Teach the networks of ``config`` from clips or images (N, C, T, H, W), in one way.
+
+    Args:
+        way, y_obs, config: how, from what, and with which networks and settings.
+        rng: all randomness.
+        progress: as in :func:`dyntex.coop.teach`.
+        on_step: is shown every iteration's networks.
+    """
+    t = Teaching(config, y_obs, rng=rng)
+    config = t.config
+    n, T = config.n_chains, y_obs.shape[2]
+    # A chain of the descriptor alone is as long as a clip, so that it need not grow when samples are wanted; there are
+    # so many fewer of them in an iteration.
+    shape = (N_CHAINS if config.window == T else N_CLIP_CHAINS, *y_obs.shape[1:])
+    chains = noise(t, shape, rng=rng)
+    match way:
+        case Way.COOP:
+            steps: Iterator[object] = teach(t, y_obs, nothing(y_obs), rng=rng, progress=progress)
+        case Way.DESCRIPTOR:
+            at_once = max(1, n * config.window // T)
+            steps = descriptor_alone(t, y_obs, chains, n=at_once, rng=rng, progress=progress)
+        case Way.GENERATOR:
+            n_windows = len(y_obs) * (T - config.window + 1)
+            latents = torch.randn((n_windows, *t.gen.latent_shape(config.window)), generator=rng)
+            steps = generator_alone(t, y_obs, latents, rng=rng, progress=progress)
+        case Way.VAE:
+            _, channels, _, height, width = y_obs.shape
+            encoder = Encoder(config, (channels, height, width), rng=rng)
+            steps = variational(t, y_obs, encoder, rng=rng, progress=progress)
+        case Way.GAN:
+            steps = adversarial(t, y_obs, rng=rng, progress=progress)
+    for _ in steps:
+        on_step(t)
+    t.gen.eval()
+
+    def draw(n: int, n_frames: int, rng: torch.Generator) -> Tensor:
+        if way is Way.DESCRIPTOR:
+            picked = torch.randperm(len(chains), generator=rng)[:n]
+            return revised(t, chains[picked, :, :n_frames], rng=rng)
+        made = generated(t, n, n_frames, rng=rng)
+        return revised(t, made, rng=rng) if way is Way.COOP else made
+
+    return Fitted(t, draw)
+
+
+def generated(t: Teaching, n: int, n_frames: int, *, rng: torch.Generator) -> Tensor:
+    """y_gen by ancestral sampling: (n, C, n_frames, H, W). Leaves the generator in evaluation mode."""
+    t.gen.eval()
+    with torch.no_grad():
+        z = torch.randn((n, *t.gen.latent_shape(n_frames)), generator=rng)
+        return torch.cat([t.gen(part, part[:, :0])[:, :, :n_frames] for part in torch.split(z, BATCH)])
+
+
+def revised(
+    t: Teaching, y: Tensor, *, rng: torch.Generator, n_steps: int | None = None, config: CoopConfig | None = None
+) -> Tensor:
+    """y_rev: K Langevin steps from y (n, C, T, H, W), by default as many as in training; clamped to [-1, 1]."""
+    config = config or t.config
+    parts = [revise(t.des, part, nothing(part), config, rng=rng, n_steps=n_steps) for part in torch.split(y, BATCH)]
+    return torch.cat(parts).clamp(-1.0, 1.0)
