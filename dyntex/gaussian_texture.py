@@ -263,11 +263,14 @@ class GaussianTextureGenerator(nn.Module):
         if n_frames >= self.taps:
             return self._play(around, self.deviations)
         moving, still = closed(self.deviations, n_frames)
-        return self._play(around, moving) + self._play(F.pad(z[:, :, n_frames:], (0, 1)), still)
+        # The mean square of few sparse numbers is mostly small, since the rare loud one is among many: what counts as
+        # quiet has to shrink with their number, or a short loop would be half silent.
+        moved = self._play(around, moving, quiet=QUIET * n_frames / self.taps)
+        return moved + self._play(F.pad(z[:, :, n_frames:], (0, 1)), still)
 
-    def _play(self, z: Tensor, frames: Tensor) -> Tensor:
+    def _play(self, z: Tensor, frames: Tensor, *, quiet: float = QUIET) -> Tensor:
         """sum_k f_k e_{t-k} n_t of frames (taps, C, H, W), region by region: (B, regions, T') -> (B, C, T, H, W)."""
-        weights = self._weigh(z)
+        weights = self._weigh(z, quiet=quiet)
         channels, height, width = self.mean.shape
         n_frames = self.n_frames(z.shape[2])
         g = z.new_zeros(len(z), channels, n_frames, height, width)
@@ -278,14 +281,14 @@ class GaussianTextureGenerator(nn.Module):
             g[..., rows, columns] += part.transpose(1, 2)
         return g
 
-    def _weigh(self, z: Tensor) -> Tensor:
+    def _weigh(self, z: Tensor, *, quiet: float = QUIET) -> Tensor:
         """How much of each of the clip's frames is in each new frame: (B, regions, T') -> (B, regions, T, taps)."""
         e = sparse(z, self.config.bursts).unfold(2, self.taps, 1).flip(3)  # e_{t-k} at k
         if not self.config.bursts:
             return e
         window = fade(self.taps, self.config.fade).to(e)
         power: Tensor = (e * window).square().mean(3, keepdim=True)
-        return e * (power + QUIET).rsqrt()
+        return e * (power + quiet).rsqrt()
 
 
 def closed(deviations: Tensor, n: int) -> tuple[Tensor, Tensor]:
