@@ -45,10 +45,15 @@ MAY["dyntex.extent"] = {
     "dyntex.clip", "dyntex.config", "dyntex.coop", "dyntex.coopnets", "dyntex.descriptor", "dyntex.errors",
     "dyntex.gaussian_texture", "dyntex.quilt", "dyntex.reach", "dyntex.stationarity",
 }  # fmt: skip
+MAY["dyntex.interpolate"] = {
+    "dyntex.clip", "dyntex.config", "dyntex.coop", "dyntex.coopnets", "dyntex.errors", "dyntex.layers", "dyntex.reach",
+    "dyntex.streaming",
+}  # fmt: skip
 MAY["dyntex.memory"] = {"dyntex.errors"}
 MAY["dyntex.journal"] = {"dyntex.coop", "dyntex.errors"}
 MAY["dyntex.estimate"] = {*MAY["dyntex.coopnets"], "dyntex.coopnets", "dyntex.memory"}
-MAY["dyntex.run"] = {*MAY["dyntex.estimate"], "dyntex", "dyntex.journal", "dyntex.media"}
+MAY["dyntex.places"] = set()
+MAY["dyntex.run"] = {*MAY["dyntex.estimate"], "dyntex", "dyntex.journal", "dyntex.media", "dyntex.places"}
 MAY["dyntex.report"] = {"dyntex.clip", "dyntex.errors", "dyntex.media"}
 MAY["dyntex.masks"] = {"dyntex.clip", "dyntex.errors", "dyntex.media"}
 MAY["dyntex.condition"] = {"dyntex.clip", "dyntex.config", "dyntex.errors"}
