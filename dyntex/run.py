@@ -28,11 +28,14 @@ from dyntex.guard import guarded
 from dyntex.journal import append, rewind
 from dyntex.media import sheet, write_png
 from dyntex.memory import check_memory
+from dyntex.places import seen_from, without_folders
 
 METRICS = "metrics.jsonl"
 ENV = "env.json"
 RESULT = "result.json"
 SAMPLES = "samples"
+PLACES = ("output", "sheet", "side_by_side", "report", "model")
+"""What of a result is a path."""
 PREVIEWED = 8
 """Clips of a set that a preview shows."""
 SAVE_SHARE = 0.05
@@ -143,8 +146,9 @@ class Run:
         return CoopNets.from_teaching(t, clips, condition=condition)
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        """Leave a record of the success: ``result.json``."""
-        save_json(self.folder / RESULT, result)
+        """Leave a record of the success: ``result.json``, its paths as they are seen from the folder."""
+        places = {key: seen_from(self.folder, result[key]) for key in PLACES if result.get(key)}
+        save_json(self.folder / RESULT, {**result, **places})
 
     def _iterate(
         self,
@@ -297,5 +301,5 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor_threads": torch.get_num_threads(),
         "memory_bytes": psutil.virtual_memory().total,
-        "command": sys.argv[1:],
+        "command": [without_folders(word) for word in sys.argv[1:]],
     }

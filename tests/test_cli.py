@@ -80,7 +80,12 @@ def test_json_describes_what_was_written(made: Path) -> None:
     assert {key: report[key] for key in expected} == expected
     # Torch alone takes more than 50 MiB; KiB taken for MiB would be above any machine's memory.
     assert 50 < report["peak_rss_mb"] < 50_000
-    assert json.loads((made / "a.run" / "result.json").read_text()) == report
+    # In the run folder it is as one sees it from there.
+    seen = {"output": "a.mp4", "sheet": "a.sheet.png", "side_by_side": "a.side.mp4"}
+    seen |= {"model": "model", "report": "report.html"}
+    assert json.loads((made / "a.run" / "result.json").read_text()) == report | seen
+    for name in ("result.json", "env.json", "config.json"):
+        assert str(made.parent) not in (made / "a.run" / name).read_text()
 
 
 def test_what_is_written_opens_with_the_right_frames_size_and_rate(made: Path) -> None:

@@ -459,3 +459,21 @@ def test_environment_names_versions_and_machine() -> None:
     assert about["torch"] == torch.__version__
     assert about["memory_bytes"] == psutil.virtual_memory().total
     json.dumps(about)
+
+
+def test_the_command_is_kept_without_its_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "sys.argv", ["/bin/dyntex", "train", "/home/me/a.mp4", "--out=../b/model", "-o", "c", "--seed", "1"]
+    )
+    assert environment()["command"] == ["train", "a.mp4", "--out=model", "-o", "c", "--seed", "1"]
+
+
+def test_a_result_s_paths_are_as_seen_from_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where one is given from the working folder and the other from the root."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    elsewhere = str(tmp_path.parent / "b.mp4")
+    result = {"output": elsewhere, "model": str(tmp_path / "run" / "model"), "report": "run/report.html", "sheet": None}
+    Run(Path("run"), CONFIG).finish(result | {"frames": 3})
+    kept = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert kept == {"output": "b.mp4", "model": "model", "report": "report.html", "sheet": None, "frames": 3}

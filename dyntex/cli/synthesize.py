@@ -13,6 +13,7 @@ from dyntex.cli import choices, words
 from dyntex.cli.effort import Budget, Quality, rehearse, seconds_allowed
 from dyntex.cli.lesson import Lesson, preset_of
 from dyntex.errors import UsageError
+from dyntex.places import without_folders
 
 if TYPE_CHECKING:
     from dyntex.clip import Clip
@@ -153,7 +154,7 @@ def synthesize(
         teller.say(f"synthesizing {n_frames} frames")
         parts: list[Clip] = []
         with work.timed("write"):
-            told = {"source": words.without_folders(source), "start": start, "clip_frames": clip.n_frames}
+            told = {"source": without_folders(source), "start": start, "clip_frames": clip.n_frames}
             settings = work.settings() | {"iterations": learnt["iterations"], "preset": learnt["preset"]} | told
             settings |= ends.settings()
             timed = work.counted("synthesize", kept(chunks, parts, clip.n_frames))

@@ -93,7 +93,7 @@ class Wish:
 
     def settings(self) -> dict[str, str]:
         """For the result's metadata: what was asked."""
-        from dyntex.cli.words import without_folders
+        from dyntex.places import without_folders
 
         return {} if self.condition is None else {self.condition.kind: without_folders(self.words)}
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dyntex.errors import UsageError
+from dyntex.places import without_folders
 
 if TYPE_CHECKING:
     import torch
@@ -196,12 +197,6 @@ def peak_rss_mb() -> float:
 def command_line() -> str:
     """The command as it was typed, but for the folders in it: a video that is sent on says nothing of this machine."""
     return shlex.join(["dyntex", *map(without_folders, sys.argv[1:])])
-
-
-def without_folders(word: str) -> str:
-    """``--out=/home/me/fire.mp4`` as ``--out=fire.mp4``; what is no path stays as it is."""
-    option, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
-    return option + equals + (Path(value).name if "/" in value else value)
 
 
 def print_json(data: dict[str, Any]) -> None:

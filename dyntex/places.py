@@ -1,0 +1,17 @@
+"""Paths as they are told to others: a run folder and a video are to be sent, and say nothing of the machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def without_folders(word: str) -> str:
+    """``--out=/home/me/fire.mp4`` as ``--out=fire.mp4``; what is no path stays as it is."""
+    option, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
+    return option + equals + (Path(value).name if "/" in value else value)
+
+
+def seen_from(folder: Path, place: str) -> str:
+    """A path inside a folder as seen from there; any other by its name."""
+    path = Path(place).absolute()
+    return path.relative_to(folder.absolute()).as_posix() if path.is_relative_to(folder.absolute()) else path.name
