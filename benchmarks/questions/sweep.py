@@ -161,13 +161,13 @@ def chains(fitted: Fitted, subject: Subject, *, steps: Sequence[int]) -> dict[st
 
 
 def picture(samples: Tensor, *, side: int = 2) -> Image:
-    """Samples (n, C, T, H, W) for the eye, (H', W', 3) uint8: 64 images, or eight frames of up to eight clips."""
+    """Samples (n, C, T, H, W) for the eye, (H', W', 3) uint8: up to 64 images, or eight frames of up to eight clips."""
     n_frames = samples.shape[2]
     if n_frames > 1:
         frames = torch.linspace(0, n_frames - 1, 8).round().long()
         tiles = samples[:8, :, frames].transpose(1, 2).flatten(0, 1)
     else:
-        tiles = samples[:64, :, 0]
+        tiles = samples[: min(64, len(samples) // 16 * 16), :, 0]
     tiles = F.pad(tiles, (1, 1, 1, 1))
     rows = tiles.view(-1, 8 if n_frames > 1 else 16, *tiles.shape[1:])  # (R, 16, C, h, w)
     whole = rows.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)  # (H', W', C)
