@@ -28,14 +28,14 @@ LAST = ("--iterations", "2", "--size", str(SIDE))
 
 
 def config(folder: Path) -> tuple[str, ...]:
-    """The shortest training of the smallest networks that are like those of image-set."""
+    """The shortest training of small networks like those of image-set, whose weights are large enough to show."""
     preset = PRESETS["image-set"]
     (head,) = preset.descriptor.heads
     assert isinstance(preset.generator, GeneratorConfig)
     small = replace(
         preset,
         descriptor=replace(preset.descriptor, heads=(replace(head, layers=_thin(head.layers)),)),
-        generator=replace(preset.generator, latent=(4, 1, 1), layers=_thin(preset.generator.layers)),
+        generator=replace(preset.generator, latent=(4, 1, 1), layers=_thin(preset.generator.layers), init_std=0.3),
         n_chains=2,
         n_steps=1,
     )
@@ -187,6 +187,35 @@ def test_frames_and_grids_of_a_model_of_images_are_images(unconditional: Path, t
     assert (refused.code, "no.png is one image: give --grid" in refused.err) == (2, True)
 
 
+def test_a_way_leads_from_one_seed_to_another(unconditional: Path, tmp_path: Path) -> None:
+    made = done("sample", unconditional, "--interpolate", 3, 8, "--steps", 5, "-o", f"{tmp_path}/way/", "--json")
+    assert (made.json["frames"], made.json["revision"]["steps"]) == (5, 1)
+    way = [pixels(tmp_path / "way" / f"{i:06}.png").astype(int) for i in range(5)]
+    # What is revised by other noise, one step of .002: 6 sigma of the difference, and the rounding of both.
+    alike = 6 * 2**0.5 * 0.002 * 127.5 + 1
+    assert np.abs(way[0] - way[-1]).max() > 2 * alike
+    for seed, end in ((3, way[0]), (8, way[-1])):
+        done("sample", unconditional, "--seed", seed, "-o", tmp_path / f"{seed}.png")
+        assert np.abs(pixels(tmp_path / f"{seed}.png").astype(int) - end).max() <= alike
+    done("sample", unconditional, "--interpolate", 3, 8, "--steps", 4, "--grid", "2x2", "-o", tmp_path / "grid.png")
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [
+        ((), "needs --steps of at least 2, not None"),
+        (("--steps", 1), "needs --steps of at least 2, not 1"),
+        (("--steps", 4, "--frames", 4), "--interpolate and --frames exclude each other: --steps 4"),
+        (("--steps", 4, "--loop"), "--interpolate and --loop exclude each other"),
+        (("--steps", 4, "--grid", "3x3"), "--grid 3x3 does not fit 4 frames"),
+    ],
+)
+def test_ways_of_no_length_or_two(unconditional: Path, tmp_path: Path, words: tuple[Any, ...], refusal: str) -> None:
+    out = tmp_path / ("a.png" if "--grid" in words else "a.mp4")
+    refused = dyntex("sample", unconditional, "--interpolate", 1, 2, *words, "-o", out)
+    assert (refused.code, refusal in refused.err) == (2, True), refused.err
+
+
 # Labels
 
 
@@ -306,5 +335,7 @@ def test_a_video_model_writes_no_image_but_of_one_frame(tmp_path: Path) -> None:
     done("train", tmp_path / "a.mkv", "-o", tmp_path / "m", *LAST, "--clip-frames", FRAMES)
     refused = dyntex("sample", tmp_path / "m", "-o", tmp_path / "a.png")
     assert (refused.code, "a.png is one image" in refused.err) == (2, True)
+    way = dyntex("sample", tmp_path / "m", "--interpolate", 1, 2, "--steps", 20, "-o", tmp_path / "a.mp4")
+    assert (way.code, "preset 'fast' makes videos" in way.err) == (2, True)
     done("sample", tmp_path / "m", "--frames", 1, "-o", tmp_path / "a.png")
     assert read_clip(tmp_path / "a.png").n_frames == 1

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +13,7 @@ import typer
 
 from dyntex.cli import choices, words
 from dyntex.cli.wish import LabelOption, SketchOption, TextOption
+from dyntex.errors import UsageError
 
 if TYPE_CHECKING:
     from dyntex.clip import Clip
@@ -21,7 +25,18 @@ def sample(
     frames: Annotated[int | None, typer.Option(help="Length; by default that of the clip it was taught on.")] = None,
     seconds: words.Seconds = None,
     steps: Annotated[
-        int | None, typer.Option(help="Langevin revisions; 0 is the generator alone. By default as in training.")
+        int | None,
+        typer.Option(
+            help="Langevin revisions; 0 is the generator alone. By default as in training. With --interpolate, the "
+            "images of the way, both ends among them."
+        ),
+    ] = None,
+    interpolate: Annotated[
+        tuple[int, int] | None,
+        typer.Option(
+            help="From the image of one seed to that of another, of a model of images, in so many --steps.",
+            metavar="A B",
+        ),
     ] = None,
     label: LabelOption = None,
     text: TextOption = None,
@@ -43,6 +58,8 @@ def sample(
     began = time.monotonic()
     words.check_length(frames, seconds)
     words.check_numbers(not_negative={"--steps": steps, "--seed": seed})
+    if interpolate is not None:
+        _check_way(interpolate, steps, frames=frames, seconds=seconds, loop=loop)
 
     from dyntex.cli.effort import revision_cost
     from dyntex.cli.ends import LAYOUT, Ends, kept
@@ -52,7 +69,11 @@ def sample(
     from dyntex.cli.wish import Wish
     from dyntex.cli.work import Work
     from dyntex.clip import concatenate
+    from dyntex.interpolate import check_images, latent
+    from dyntex.interpolate import interpolate as way
 
+    if interpolate is not None:
+        frames, steps = steps, None
     ends, wanted = Ends.of(loop, tile), words.parse_size(size)
     output = Output.of(out, background=background, grid=grid, overwrite=overwrite, still=frames in (None, 1))
     chosen = words.choose_device(device)
@@ -60,6 +81,8 @@ def sample(
         clock = time.monotonic()
         fitted = choices.load_model(model, device=chosen)
         ends.check(fitted.config)
+        if interpolate is not None:
+            check_images(fitted)
         asked = output.asked(words.frames_asked(frames, seconds, fitted.fps))
         wish = Wish.of(fitted, label=label, text=text, sketch=sketch, n_frames=asked)
         work = Work(str(model), fitted.config, seed, chosen, teller, began)
@@ -70,12 +93,15 @@ def sample(
         output.check(fitted.shape, n_frames=n_frames)
         ends.check_length(n_frames, fitted.config)
         teller.say(f"synthesizing {n_frames} frames")
-        settings = (
-            work.settings() | {"iterations": fitted.iterations, "steps": steps} | ends.settings() | wish.settings()
-        )
+        settings = work.settings() | {"iterations": fitted.iterations, "steps": steps}
+        settings |= ends.settings() | wish.settings() | ({"interpolate": interpolate} if interpolate else {})
         parts: list[Clip] = []
         with work.timed("write"):
-            chunks = fitted.stream(n_frames, rng=work.rng(SYNTHESIS), cond=cond, n_steps=steps, periodic=ends.periodic)
+            make: Callable[..., Iterator[Clip]] = fitted.stream
+            if interpolate is not None:
+                a, b = (latent(fitted, rng=replace(work, seed=end).rng(SYNTHESIS)) for end in interpolate)
+                make = partial(way, fitted, (a, b))
+            chunks = make(n_frames, rng=work.rng(SYNTHESIS), cond=cond, n_steps=steps, periodic=ends.periodic)
             timed = work.counted("synthesize", kept(chunks, parts, min(n_frames, fitted.shape[1])))
             output.write(timed, n_frames=n_frames, settings=settings, teller=teller)
         work.seconds["write"] = round(work.seconds["write"] - work.seconds["synthesize"], 3)
@@ -105,3 +131,19 @@ def sample(
             seam=ends.measure(concatenate(parts), None, teller),
         )
     words.print_result(report, as_json=as_json)
+
+
+def _check_way(
+    ends: tuple[int, int], steps: int | None, *, frames: int | None, seconds: float | None, loop: bool
+) -> None:
+    """Refuse a way that has no length, or two."""
+    words.check_numbers(not_negative={"--interpolate": min(ends)})
+    if max(ends) > words.MAX_SEED:
+        raise UsageError(f"--interpolate {max(ends)} is no seed: give at most {words.MAX_SEED}")
+    if steps is None or steps < 2:
+        raise UsageError(f"--interpolate needs --steps of at least 2, not {steps}: both ends are among them")
+    for option, value in (("--frames", frames), ("--seconds", seconds), ("--loop", loop or None)):
+        if value is not None:
+            raise UsageError(
+                f"--interpolate and {option} exclude each other: --steps {steps} is how many images there are"
+            )

@@ -95,7 +95,9 @@ class Wish:
         """For the result's metadata: what was asked."""
         from dyntex.places import without_folders
 
-        return {} if self.condition is None else {self.condition.kind: without_folders(self.words)}
+        if self.condition is None:
+            return {}
+        return {self.condition.kind: without_folders(self.words) if self.drawing else self.words}
 
     def volume(self, model: CoopNets, n_frames: int) -> Tensor | None:
         """What the networks hear, for frames as large as the model makes them: (1, K, T, H, W).
