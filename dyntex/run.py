@@ -99,7 +99,7 @@ class Run:
             compare(self._settings(), load_json(self.folder / CONFIG), str(self.folder))
         elif self.folder.is_dir() and any(self.folder.iterdir()):
             # Only a run may be replaced: anyone's folder may hold a config.json.
-            if not self.checkpoints.folder.is_dir():
+            if not self.checkpoints.folder.is_dir() and not (self.folder / RESULT).is_file():
                 raise UsageError(f"{self.folder} holds other things than a run: name another folder with --run-dir")
             if not self.overwrite:
                 raise UsageError(
@@ -144,6 +144,18 @@ class Run:
 
         self._iterate(t, y_obs, heard, rng, preview=preview, past=past, seconds_before=seconds, budget=budget)
         return CoopNets.from_teaching(t, clips, condition=condition)
+
+    def begin(self, settings: Mapping[str, Any]) -> None:
+        """Make the folder for a method that has no training, with what was asked of it; an earlier run is removed.
+
+        Raises:
+            UsageError: as :meth:`check` does.
+        """
+        self.check()
+        make_folder(self.folder)
+        self._clear()
+        save_json(self.folder / CONFIG, settings)
+        save_json(self.folder / ENV, environment())
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Leave a record of the success: ``result.json``, its paths as they are seen from the folder."""

@@ -17,7 +17,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
-from commands import TINY, done, dyntex
+from commands import TINY, done, dyntex, tree
 from media_files import noise, write_video
 
 from dyntex.cli import words
@@ -194,13 +194,90 @@ def test_the_same_command_again_asks_for_overwrite_and_resume_only_synthesizes(s
     assert (tmp_path / "a.npy").read_bytes() == first
 
 
-def test_a_baseline_needs_no_run_folder(source: Path, tmp_path: Path) -> None:
+def test_a_baseline_leaves_all_but_a_training(source: Path, tmp_path: Path) -> None:
     command = ("synthesize", source, "--method", "lds", "--size", 16, "--clip-frames", 16, "--json")
     report = done(*command, "-o", tmp_path / "a.npy").json
     assert (report["preset"], report["iterations"], report["model"]) == ("lds", None, None)
-    assert {path.name for path in tmp_path.iterdir()} == {"a.npy", "a.sheet.png", "a.side.mp4"}
-    done(*command, "-o", tmp_path / "b.npy")
+    run = tmp_path / "a.run"
+    assert {path.name for path in tmp_path.iterdir()} == {"a.npy", "a.run", "a.sheet.png", "a.side.mp4"}
+    assert {path.name for path in run.iterdir()} == {"config.json", "env.json", "output", "report.html", "result.json"}
+    assert report["report"] == str(run / "report.html")
+    kept = json.loads((run / "result.json").read_text())
+    assert (kept["preset"], kept["output"], kept["seconds"]) == ("lds", "a.npy", report["seconds"])
+    asked = {"method": "lds", "seed": 0, "source": source.name, "start": 0, "clip_frames": 16, "shape": [3, 16, 16, 16]}
+    assert json.loads((run / "config.json").read_text()) == asked
+    page = (run / "report.html").read_text()
+    assert "made by the baseline lds that learnt from 16 frames" in page
+    assert "dyntex sample" not in page  # there is no model to sample from
+    done(*command, "-o", tmp_path / "b.npy", "--run-dir", tmp_path / "elsewhere")
+    assert (tmp_path / "elsewhere" / "report.html").is_file()
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
+def test_a_baseline_replaces_a_run_only_when_told_and_nothing_of_it_stays(source: Path, tmp_path: Path) -> None:
+    short = ("synthesize", source, "--size", 16, "--clip-frames", 16)
+    command = (*short, "-o", tmp_path / "a.npy")
+    done(*command, "--iterations", 1, "-q")
+    before = tree(tmp_path)
+    refused = dyntex(*short, "-o", tmp_path / "b.npy", "--method", "lds", "--run-dir", tmp_path / "a.run")
+    assert (refused.code, "holds an earlier run" in refused.err) == (2, True)
+    assert tree(tmp_path) == before
+    done(*command, "--method", "lds", "--overwrite", "-q")
+    files = {path.name for path in (tmp_path / "a.run").rglob("*") if path.is_file()}
+    assert files == {"config.json", "env.json", "report.html", "result.json", "a.npy", "a.sheet.png", "a.side.mp4"}
+    # And the other way round: a folder that a baseline left may be replaced too.
+    done(*command, "--iterations", 1, "--overwrite", "-q")
+    assert (tmp_path / "a.run" / "model").is_dir()
+    # A folder of something else may not.
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "config.json").write_text("{}")
+    options = ("--method", "lds", "--overwrite", "--run-dir", tmp_path / "project")
+    assert "other things than a run" in dyntex(*command, *options).err
+
+
+@pytest.mark.parametrize(
+    ("opacity", "options", "ending"),
+    [(0, (), ".webm"), (255, (), ".mp4"), (0, ("--background", "black"), ".mp4")],
+    ids=["transparent", "opaque", "with a background"],
+)
+def test_a_result_without_a_name_has_room_for_the_clip_s_transparency(
+    opacity: int, options: tuple, ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rgba = np.random.default_rng(0).integers(0, 256, (16, 16, 16, 4), dtype=np.uint8)
+    rgba[..., 3] = 255
+    rgba[:, 4:12, 4:12, 3] = opacity
+    np.save("ball.npy", rgba)
+    command = ("synthesize", "ball.npy", "--method", "lds", "--size", 16, *options)
+    outcome = done(*command)
+    made = Path(f"ball-synthesis{ending}")
+    assert outcome.out.strip() == str(made)
+    assert read_clip(made).channels == (4 if ending == ".webm" else 3)
+    assert {path.name for path in Path("ball-synthesis.run/output").iterdir()} == {
+        made.name,
+        "ball-synthesis.sheet.png",
+        "ball-synthesis.side.mp4",
+    }
+    said = "the clip is transparent, for which .mp4 has no room: the result is ball-synthesis.webm"
+    assert (said in outcome.err) == (ending == ".webm")
+    if ending == ".webm":
+        # What is in that place is not replaced, and nothing is learnt for nothing.
+        Path("ball-synthesis.sheet.png").unlink()
+        Path("ball-synthesis.side.mp4").unlink()
+        before = tree(tmp_path)
+        refused = dyntex(*command, "--run-dir", "other.run")
+        assert (refused.code, "ball-synthesis.webm exists" in refused.err) == (2, True), refused.err
+        assert tree(tmp_path) == before
+
+
+def test_a_name_that_was_given_is_kept_and_refused_where_it_has_no_room(tmp_path: Path) -> None:
+    rgba = np.zeros((16, 16, 16, 4), np.uint8)
+    rgba[:, :8] = 255
+    np.save(tmp_path / "half.npy", rgba)
+    words = ("synthesize", tmp_path / "half.npy", "--method", "lds", "--size", 16, "-o", tmp_path / "a.mp4")
+    refused = dyntex(*words)
+    assert (refused.code, "cannot hold the transparency" in refused.err) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["half.npy"]
 
 
 def test_config_file_changes_the_preset_that_it_names(source: Path, tmp_path: Path) -> None:

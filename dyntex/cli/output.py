@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,21 @@ class Output:
             background=self.background,
             grid=self.grid,
         )
+
+    def clear(self, channels: int, teller: Teller) -> Output:
+        """Itself, or a .webm of its name where it has no room for the transparency of a clip of four channels.
+
+        Raises:
+            UsageError: something is in that place.
+        """
+        from dyntex.media.formats import FORMATS, check_writable, ending_of
+
+        if channels != 4 or self.background is not None or FORMATS[ending_of(self.place)].alpha:
+            return self
+        place = self.place.with_suffix(".webm")
+        check_writable(place, overwrite=self.overwrite)
+        teller.say(f"the clip is transparent, for which {self.place.suffix} has no room: the result is {place}")
+        return replace(self, place=place)
 
     def write(self, chunks: Iterator[Clip], *, n_frames: int, settings: Mapping[str, Any], teller: Teller) -> None:
         """Write the video, and into it the settings that made it."""

@@ -78,17 +78,16 @@ def synthesize(
     )
     allowed = seconds_allowed(quality, budget=budget, iterations=iterations)
     words.check_method(method)
-    if method != "coop" and (resume or save_model or allowed or iterations or run_dir):
+    if method != "coop" and (resume or save_model or allowed or iterations):
         raise UsageError(
-            f"--method {method} has no training: leave out --resume, --save-model, --iterations, --budget, --quality, "
-            "--run-dir"
+            f"--method {method} has no training: leave out --resume, --save-model, --iterations, --budget, --quality"
         )
 
     from dyntex.cli.ends import LAYOUT, Ends, kept, say_if_looping
     from dyntex.cli.output import Output
     from dyntex.cli.progress import Teller
     from dyntex.cli.scores import Judge
-    from dyntex.cli.takeaway import take_away
+    from dyntex.cli.takeaway import clear, take_away
     from dyntex.cli.work import Work, check_model_place, check_not_source, stem_of
     from dyntex.clip import concatenate
     from dyntex.media import sheet, side_by_side, write_clip, write_png
@@ -102,7 +101,7 @@ def synthesize(
     if frames is not None:
         ends.check_length(frames, chosen if method == "coop" else None)
     still = chosen.n_frames == 1
-    out = out or Path(f"{stem_of(source)}-synthesis{'.png' if still else '.mp4'}")
+    given, out = out, out or Path(f"{stem_of(source)}-synthesis{'.png' if still else '.mp4'}")
     check_not_source(out, source)
     output = Output.of(out, background=background, grid=grid, overwrite=overwrite, still=still or frames == 1)
     sheet_path, side = out.with_name(f"{out.stem}.sheet.png"), out.with_name(f"{out.stem}.side.mp4")
@@ -114,15 +113,15 @@ def synthesize(
         if why is not None:
             teller.say(why)
         work = Work(source, chosen, seed, words.choose_device(device), teller, began).with_precision(precision)
-        run = None
-        if method == "coop":
-            run = work.run(
-                run_dir or out.with_name(f"{out.stem}.run"),
-                save_every=checkpoint_every,
-                resume=resume,
-                overwrite=overwrite,
-            )
+        run = work.run(
+            run_dir or out.with_name(f"{out.stem}.run"),
+            save_every=checkpoint_every,
+            resume=resume,
+            overwrite=overwrite,
+        )
         clip = work.read(size=wanted, start=start, n_frames=clip_frames)
+        if given is None:
+            output = output.clear(clip.channels, teller)
         n_frames = output.asked(words.frames_asked(frames, seconds, clip.fps)) or clip.n_frames
         output.check(tuple(clip.video.shape), n_frames=n_frames)
         ends.check_length(n_frames, chosen if method == "coop" else None)
@@ -133,7 +132,8 @@ def synthesize(
 
         chunks: Iterator[Clip]
         learnt: dict[str, Any]
-        if run is not None:
+        told = {"source": without_folders(source), "start": start, "clip_frames": clip.n_frames}
+        if method == "coop":
 
             def afterwards(model: CoopNets) -> float:
                 rng = work.rng(REHEARSAL)
@@ -144,6 +144,8 @@ def synthesize(
             chunks = model.stream(n_frames, rng=work.rng(SYNTHESIS), periodic=ends.periodic)
             learnt = {"preset": chosen.preset, "iterations": model.iterations, "model": str(place)}
         else:
+            run.begin({"method": method, "seed": seed, "shape": list(clip.video.shape)} | told)
+            clear(run.folder)
             with work.timed("fit"):
                 from baselines import METHODS
 
@@ -154,7 +156,6 @@ def synthesize(
         teller.say(f"synthesizing {n_frames} frames")
         parts: list[Clip] = []
         with work.timed("write"):
-            told = {"source": without_folders(source), "start": start, "clip_frames": clip.n_frames}
             settings = work.settings() | {"iterations": learnt["iterations"], "preset": learnt["preset"]} | told
             settings |= ends.settings()
             timed = work.counted("synthesize", kept(chunks, parts, clip.n_frames))
@@ -165,7 +166,7 @@ def synthesize(
             write_clip(side, side_by_side(clip, shown), overwrite=True)
         work.seconds["write"] = round(work.seconds["write"] - work.seconds["synthesize"], 3)
         report = work.report(
-            output=out,
+            output=output.place,
             fps=clip.fps,
             size=(clip.height, clip.width),
             n_frames=n_frames,
@@ -177,18 +178,17 @@ def synthesize(
         if judge is not None:
             report["scores"] = judge.scores(made, rng=work.rng())
             teller.say("the score of " + ", ".join(f"{name} is {x:.2f}" for name, x in report["scores"].items()))
-        if run is not None:
-            with work.timed("report"):
-                report["report"] = take_away(
-                    run.folder,
-                    report,
-                    settings=settings,
-                    original=clip,
-                    made=made if loop else shown,
-                    loop=loop,
-                    teller=teller,
-                )
-            report["seconds"] = work.spent()
-            run.finish(report)
+        with work.timed("report"):
+            report["report"] = take_away(
+                run.folder,
+                report,
+                settings=settings,
+                original=clip,
+                made=made if loop else shown,
+                loop=loop,
+                teller=teller,
+            )
+        report["seconds"] = work.spent()
+        run.finish(report)
         teller.say(f"the original is over the result in {sheet_path}, and beside it in {side}")
     words.print_result(report, as_json=as_json)

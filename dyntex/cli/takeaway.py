@@ -44,7 +44,7 @@ def take_away(
 
     Args:
         folder: of the run.
-        result: the object that ``--json`` prints.
+        result: the object that ``--json`` prints; without a model, that of a baseline.
         settings: what the result depends on, as its metadata has it.
         original, made, loop: as :func:`dyntex.report.write_report` takes them.
 
@@ -55,12 +55,11 @@ def take_away(
 
     try:
         kept = {key: _kept(Path(result[key]), folder / OUTPUT) for key in ("output", "sheet", "side_by_side")}
-        model = Path(result["model"])
         facts = Facts(
             title=Path(result["output"]).stem,
             summary=(
                 f"{result['frames']} frames of {result['width']}x{result['height']} at {result['fps']:g} a second, "
-                f"made by a model that learnt from {original.n_frames} frames of {settings['source']}."
+                f"made by {_maker(result)} that learnt from {original.n_frames} frames of {settings['source']}."
             ),
             command=words.command_line(),
             settings=settings,
@@ -68,9 +67,7 @@ def take_away(
             seams=result["seam"],
             scores=result.get("scores", {}),
             outputs=tuple(kept.values()),
-            more=shlex.join(
-                ["dyntex", "sample", _from_beside(model, folder), "-o", "more.mp4", "--seed", str(settings["seed"] + 1)]
-            ),
+            more=_more(result["model"], folder, seed=settings["seed"] + 1),
         )
         path = write_report(
             folder, facts, original=original, made=made, side=kept["side_by_side"], sheet=kept["sheet"], loop=loop
@@ -80,6 +77,17 @@ def take_away(
         return None
     teller.say(f"all that can be sent on is in {folder}; begin with {path.name}")
     return str(path)
+
+
+def _maker(result: Mapping[str, Any]) -> str:
+    return "a model" if result["model"] else f"the baseline {result['preset']}"
+
+
+def _more(model: str | None, folder: Path, *, seed: int) -> str:
+    """The command for another video of the model; none where there is no model."""
+    if model is None:
+        return ""
+    return shlex.join(["dyntex", "sample", _from_beside(Path(model), folder), "-o", "more.mp4", "--seed", str(seed)])
 
 
 def _kept(made: Path, folder: Path) -> Path:

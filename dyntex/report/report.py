@@ -61,7 +61,7 @@ class Facts:
         scores: the statistics score of the result and of the controls, by name; 1 is as far as real is from real, and
             lower is better.
         outputs: files of the run's folder that the page names: the result and what lies beside it.
-        more: the command that makes another video from the model.
+        more: the command that makes another video from the model; empty where there is none.
     """
 
     title: str
@@ -120,9 +120,7 @@ def write_report(
         *_seams(facts.seams),
         *_scores(facts.scores),
         *_training(folder),
-        heading("Make more"),
-        paragraph("Beside the folder of this page, this makes another video from the model:"),
-        code(facts.more),
+        *_more(facts),
         heading("Settings"),
         pairs(facts.settings),
         *_record(folder, facts),
@@ -223,6 +221,13 @@ def _training(folder: Path) -> Iterator[str]:
             "a gap that swings around 0 says that the descriptor can hardly tell the two apart."
         )
         yield figure(image(svg, alt="curves of the training"), caption=caption)
+
+
+def _more(facts: Facts) -> Iterator[str]:
+    if facts.more:
+        yield heading("Make more")
+        yield paragraph("Beside the folder of this page, this makes another video from the model:")
+        yield code(facts.more)
 
 
 def _record(folder: Path, facts: Facts) -> Iterator[str]:
