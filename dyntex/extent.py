@@ -101,7 +101,8 @@ def check_stationary(clip: Clip, what: str) -> None:
         raise UsageError(
             f"{what} cannot be made of a texture that is not alike all over the frame: its parts differ in motion by "
             f"a factor of {found.motion:.1f}, in swing {found.swing:.1f}, in detail {found.detail:.1f} and in "
-            f"brightness by {found.brightness:.1f} standard deviations: train at the size you want, or on a part of it"
+            f"brightness by {found.brightness:.1f} standard deviations: learn from a part of the frame that is, or leave "
+            "this out and train at the size you want"
         )
 
 
@@ -139,7 +140,8 @@ def resized(model: CoopNets, height: int, width: int, *, rng: torch.Generator, t
         states = model.des.state_dict(), model.gen.state_dict()
     shape = (channels, n_frames, height, width)
     with torch.device("meta"):
-        des, gen = networks(config, torch.empty(1, *shape), rng=torch.Generator())
+        blank, k = torch.empty(1, *shape), model.condition_channels
+        des, gen = networks(config, blank, rng=torch.Generator(), condition_channels=k)
     des.load_state_dict(states[0], assign=True)
     gen.load_state_dict(states[1], assign=True)
     return dataclasses.replace(model, config=config, des=des.eval(), gen=gen.eval(), shape=shape)

@@ -16,9 +16,11 @@ from commands import done, dyntex
 from media_files import noise, write_video
 from torch import Tensor
 
+from dyntex.cli.lesson import Said, default_preset
 from dyntex.condition import encoder
 from dyntex.config import GeneratorConfig, Layer, to_json
 from dyntex.coopnets import CoopNets
+from dyntex.errors import InputError
 from dyntex.media import read_clip
 from dyntex.presets import PRESETS
 
@@ -27,15 +29,25 @@ FRAMES = 16
 LAST = ("--iterations", "2", "--size", str(SIDE))
 
 
-def config(folder: Path) -> tuple[str, ...]:
-    """The shortest training of small networks like those of image-set, whose weights are large enough to show."""
+def config(folder: Path, *, convolutional: bool = False) -> tuple[str, ...]:
+    """The shortest training of small networks like those of image-set, whose weights are large enough to show.
+
+    Those that are convolutional throughout know a texture apart from where it lies.
+    """
     preset = PRESETS["image-set"]
     (head,) = preset.descriptor.heads
     assert isinstance(preset.generator, GeneratorConfig)
+    ends = slice(None, -1) if convolutional else slice(None)
+    up = slice(1, None) if convolutional else slice(None)
     small = replace(
         preset,
-        descriptor=replace(preset.descriptor, heads=(replace(head, layers=_thin(head.layers)),)),
-        generator=replace(preset.generator, latent=(4, 1, 1), layers=_thin(preset.generator.layers), init_std=0.3),
+        descriptor=replace(preset.descriptor, heads=(replace(head, layers=_thin(head.layers[ends])),)),
+        generator=replace(
+            preset.generator,
+            latent=(4, 2, 2) if convolutional else (4, 1, 1),
+            layers=_thin(preset.generator.layers[up]),
+            init_std=0.3,
+        ),
         n_chains=2,
         n_steps=1,
     )
@@ -166,6 +178,36 @@ def test_synthesize_takes_one_clip(tmp_path: Path) -> None:
     movie(tmp_path / "set" / "a.mkv")
     refused = dyntex("synthesize", tmp_path / "set", "-o", tmp_path / "a.mp4", *LAST)
     assert (refused.code, "holds several clips: name one, or learn them as a set" in refused.err) == (3, True)
+
+
+# What is made of a source without a preset
+
+
+def test_the_preset_of_a_source(tmp_path: Path) -> None:
+    still, many = image(tmp_path / "brick.png"), images(tmp_path / "images")
+    for name in ("a", "b"):
+        images(tmp_path / "classes" / name)
+        movie(tmp_path / "clips" / name / "1.mkv")
+    frames = [PIL.Image.open(many / f"{i}.png") for i in range(3)]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    labels, captions = Said(labels=True), Said(captions=tmp_path / "captions.csv")
+    cases = {
+        (still, Said()): "image-texture",
+        (still, Said(sketch=True)): "image-texture",
+        (tmp_path / "moving.gif", Said()): "fast",
+        ("example:flame", Said()): "fast",
+        (many, Said()): "fast",
+        (many, captions): "image-set",
+        (tmp_path / "classes", Said()): "video-set",  # each folder is a clip, of three frames
+        (tmp_path / "classes", labels): "image-set",
+        (tmp_path / "clips", Said()): "video-set",
+        (tmp_path / "clips", labels): "video-set",
+        (tmp_path / "clips", captions): "video-set",
+    }
+    assert {case: default_preset(str(case[0]), case[1])[0] for case in cases} == cases
+    assert default_preset("example:flame", Said())[1] is None
+    with pytest.raises(InputError, match="does not exist"):
+        default_preset(str(tmp_path / "missing"), Said())
 
 
 # Samples of images
@@ -302,6 +344,18 @@ def test_sketches_that_cannot_be_heard(drawn: Path, tmp_path: Path) -> None:
     assert (missing.code, "missing.png does not exist" in missing.err) == (3, True)
     unsaid = dyntex("sample", drawn, "-o", tmp_path / "b.png")
     assert (unsaid.code, "taught by sketches and nothing was given: give --sketch FILE\n" in unsaid.err) == (2, True)
+
+
+def test_a_texture_led_by_sketches_is_sampled_larger_and_tiled(tmp_path: Path) -> None:
+    images(tmp_path / "set")
+    words = config(tmp_path, convolutional=True)
+    done("train", tmp_path / "set", "--sketch", "edges", "-o", tmp_path / "m", *words)
+    line = drawing(tmp_path / "line.png", side=2 * SIDE)
+    large = ("sample", tmp_path / "m", "--size", 2 * SIDE, "--tile", "xy", "-o")
+    done(*large, tmp_path / "a.png", "--sketch", line)
+    assert pixels(tmp_path / "a.png").shape == (2 * SIDE, 2 * SIDE, 3)
+    taught = dyntex(*large, tmp_path / "b.png", "--sketch", drawing(tmp_path / "small.png"))
+    assert (taught.code, "16x16 pixels and the model makes 32x32" in taught.err) == (3, True)
 
 
 # Texts

@@ -42,7 +42,8 @@ ClipFrames = Annotated[int | None, typer.Option(help="How many frames of the sou
 Preset = Annotated[
     str | None,
     typer.Option(
-        help="Networks and settings: fast (the default), fast-st, paper-fc64, paper-fc128, paper-st.",
+        help="Networks and settings: fast (the default), fast-st, paper-fc64, paper-fc128, paper-st; image-texture for "
+        "one image, image-set for a set of them, video-set for a set of clips.",
         show_default=False,
     ),
 ]
