@@ -101,8 +101,8 @@ def check_stationary(clip: Clip, what: str) -> None:
         raise UsageError(
             f"{what} cannot be made of a texture that is not alike all over the frame: its parts differ in motion by "
             f"a factor of {found.motion:.1f}, in swing {found.swing:.1f}, in detail {found.detail:.1f} and in "
-            f"brightness by {found.brightness:.1f} standard deviations: learn from a part of the frame that is, or leave "
-            "this out and train at the size you want"
+            f"brightness by {found.brightness:.1f} standard deviations: learn from a part of the frame that is, or "
+            "leave this out and train at the size you want"
         )
 
 

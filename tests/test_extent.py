@@ -204,6 +204,9 @@ def test_textures_that_differ_over_the_frame_are_refused(model: CoopNets):
     with pytest.raises(UsageError, match="--size 64x64 beyond the 32x32 that was taught cannot be made of a texture"):
         resized(other, 64, 64, rng=seeded())
     assert resized(other, 32, 32, rng=seeded()) is other
+    # A model made of it is refused a tile too, by what it remembers of the clip.
+    with pytest.raises(UsageError, match=r"--tile cannot be made of .* in motion by a factor of \d"):
+        resized(other, 32, 32, rng=seeded(), tile=True)
 
 
 @pytest.mark.parametrize(
@@ -231,5 +234,11 @@ def test_the_commands_make_a_larger_tile_and_refuse_what_is_not_alike(tmp_path: 
     refused = dyntex("synthesize", uneven, "-o", tmp_path / "b.mp4", *preset, "--tile", "x")
     assert refused.code == 2
     assert "--tile x cannot be made of a texture that is not alike all over the frame" in refused.err
-    assert not list(tmp_path.glob("b*/checkpoints"))
-    assert not (tmp_path / "b.mp4").exists()
+    assert "learn from a part of the frame that is, or leave this out" in refused.err
+    assert not list(tmp_path.glob("b*"))  # before anything is learnt
+    done("train", uneven, "-o", tmp_path / "uneven", *preset, "-q")
+    for options in (("--tile", "y"), ("--size", "64x64")):
+        refused = dyntex("sample", tmp_path / "uneven", "-o", tmp_path / "c.npy", *options)
+        assert (refused.code, f"{options[0]}" in refused.err) == (2, True)
+        assert "not alike all over the frame" in refused.err
+        assert not (tmp_path / "c.npy").exists()
