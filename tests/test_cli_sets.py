@@ -129,7 +129,7 @@ def pixels(path: Path) -> np.ndarray:
 def test_a_folder_of_images_is_a_set_for_networks_of_images(tmp_path: Path) -> None:
     images(tmp_path / "set")
     made = done("train", tmp_path / "set", "-o", tmp_path / "m", *config(tmp_path), "--json")
-    assert "read a set of 3, 16x16" in made.err
+    assert "read a set of 3 images, 16x16" in made.err
     assert (made.json["clips"], made.json["condition"], made.json["frames"]) == (3, None, 1)
     assert CoopNets.load(tmp_path / "m").shape == (3, 1, SIDE, SIDE)
 
@@ -178,6 +178,12 @@ def test_synthesize_takes_one_clip(tmp_path: Path) -> None:
     movie(tmp_path / "set" / "a.mkv")
     refused = dyntex("synthesize", tmp_path / "set", "-o", tmp_path / "a.mp4", *LAST)
     assert (refused.code, "holds several clips: name one, or learn them as a set" in refused.err) == (3, True)
+
+
+def test_a_set_of_clips_is_refused_by_what_stirs_one(tmp_path: Path) -> None:
+    movie(tmp_path / "set" / "a.mkv")
+    refused = dyntex("train", tmp_path / "set", "-o", tmp_path / "m", "--preset", "fast", *LAST)
+    assert (refused.code, "preset 'fast' stirs one clip and cannot learn the set" in refused.err) == (2, True)
 
 
 # What is made of a source without a preset

@@ -112,10 +112,16 @@ class Work:
     def read_lesson(self, said: Said, *, size: tuple[int, int] | None, start: int, n_frames: int | None) -> Lesson:
         """What the source is to teach: a clip, or the clips of a set, and what is said of them."""
         from dyntex.cli.lesson import is_many, lesson
+        from dyntex.config import GaussianTextureConfig
         from dyntex.media import Member, read_set
 
         if not is_many(self.source, self.config, said):
             return lesson((Member(self.read(size=size, start=start, n_frames=n_frames), self.source),), said)
+        if isinstance(self.config.generator, GaussianTextureConfig):
+            raise UsageError(
+                f"preset {self.config.preset!r} stirs one clip and cannot learn the set in {self.source}: "
+                "choose video-set, or name one clip"
+            )
         with self.timed("read"):
             members = read_set(
                 self.source,
@@ -128,8 +134,8 @@ class Work:
             )
             found = lesson(members, said)
         clip = found.clips[0]
-        each = "" if clip.n_frames == 1 else f" of {clip.n_frames} frames"
-        self.teller.say(f"read a set of {len(members)}{each}, {clip.width}x{clip.height}")
+        each = "images" if clip.n_frames == 1 else f"clips of {clip.n_frames} frames"
+        self.teller.say(f"read a set of {len(members)} {each}, {clip.width}x{clip.height}")
         return found
 
     def run(self, folder: Path, *, save_every: float, resume: bool, overwrite: bool) -> Run:

@@ -88,7 +88,9 @@ def read_set(
         try:
             clip = read_clip(path, size=size, start=start, n_frames=n_frames, notice=say)
             if clip.n_frames < n_frames:
-                raise InputError(f"{path} has {clip.n_frames} frames from frame {start} on, and {n_frames} are needed")
+                raise InputError(
+                    f"{path} has {clip.n_frames} frames from frame {start} on, and {n_frames} are needed: ask for fewer"
+                )
         except InputError as error:
             reasons.append(str(error))
             notice(f"{name} was left out of the set: {error}")
