@@ -23,8 +23,8 @@ from benchmarks.questions.rivals import (
     negative_elbo,
     windows,
 )
-from benchmarks.questions.subjects import Subject, stacked, texture, texture_set
-from benchmarks.questions.sweep import RESULTS, run, settings_of
+from benchmarks.questions.subjects import QUICK, Subject, stacked, texture, texture_set
+from benchmarks.questions.sweep import RESULTS, fill, picture_of, run, settings_of
 from benchmarks.questions.ways import Clock, Way, fit
 from dyntex.checkpoint import load_json, save_json
 from dyntex.clip import Clip
@@ -324,20 +324,18 @@ def tiny(bars: Digits) -> list[Subject]:
 
 def test_a_sweep_is_resumed_and_its_page_is_of_its_cells(tiny: list[Subject], tmp_path: Path):
     made: list[str] = []
-    out = tmp_path / "questions"
-    results = run(tiny, out, seconds=0.05, seeds=1, steps=(0, 1, 3), on_cell=lambda key, _: made.append(key))
+    out, plan = tmp_path, replace(QUICK, seconds=0.05, steps=(0, 1, 3))
+    results = fill(tiny, out, plan, command="RUN", on_cell=lambda key, _: made.append(key))
     assert made == [f"bars / {way} / 0" for way in Way] + [f"stacked digits / {way} / 0" for way in (Way.COOP, Way.GAN)]
-    assert all((out / f"{key.replace(' / ', '-').replace(' ', '-')}.png").exists() for key in made)
+    assert all((out / picture_of(key)).exists() for key in made)
     assert load_json(out / RESULTS) == results
     again: list[str] = []
     del results["cells"]["bars / GAN / 0"]
     save_json(out / RESULTS, results)
-    run(tiny, out, seconds=0.05, seeds=1, steps=(0, 1, 3), on_cell=lambda key, _: again.append(key))
+    fill(tiny, out, plan, command="RUN", on_cell=lambda key, _: again.append(key))
     assert again == ["bars / GAN / 0"]
-    with pytest.raises(UsageError, match="name another folder"):
-        run(tiny, out, seconds=7.0, seeds=1)
     cell = load_json(out / RESULTS)["cells"]["bars / cooperative / 0"]
-    text = page(load_json(out / RESULTS), command="COMMAND")
+    text = page(load_json(out / RESULTS))
     assert f"{cell['numbers']['score']:.2f}" in text
     rows = cell["chains"]["noise"]
     assert [row["steps"] for row in rows] == [0, 1, 3]
@@ -346,6 +344,12 @@ def test_a_sweep_is_resumed_and_its_page_is_of_its_cells(tiny: list[Subject], tm
     assert cell["chains"]["generator"][0]["score"] != cell["chains"]["noise"][0]["score"]
     for heading in ("RQ1", "RQ2", "RQ3", "RQ4"):
         assert f"## {heading}" in text
+
+
+def test_a_folder_of_other_trainings_is_left_alone(tmp_path: Path):
+    save_json(tmp_path / "config.json", {})
+    with pytest.raises(UsageError, match="name another folder"):
+        run(find_clips(["example:ripples"]), tmp_path, QUICK)
 
 
 def test_the_verdict_counts_subjects_by_their_means_over_seeds():
@@ -361,7 +365,7 @@ def test_the_verdict_counts_subjects_by_their_means_over_seeds():
         for seed, score in enumerate((4.0, 4.0))
     ]
     done = {str(i): row for i, row in enumerate(rows)}
-    text = page({"seconds": 1.0, "command": "RUN", "cells": done}, command="PAGE")
+    text = page({"seconds": 1.0, "command": "RUN", "cells": done})
     assert "descriptor alone on 2 of 2; generator alone on 2 of 2; VAE on 2 of 2; GAN on 1 of 2." in text
     assert "| cooperative | 2.00 ± 1.41 | 2.00 ± 0.00 | 2.00 |" in text
     assert "| GAN | 2.50 ± 0.00 | 1.00 ± 0.00 | 1.58 |" in text

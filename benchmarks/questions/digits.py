@@ -73,7 +73,7 @@ class Digits:
         return {"modes": float(covered), "kl": kl, "score": self.measure(planes.flatten(0, 1)[:, None])["score"]}
 
 
-def read_digits(*, rng: torch.Generator, steps: int = 800) -> Digits:
+def read_digits(*, rng: torch.Generator, steps: int) -> Digits:
     """Split them at random into what is learnt from and what is held out, and train the judge.
 
     Raises:

@@ -89,7 +89,7 @@ TEXTURES = replace(
     n_steps=5,
 )
 SETTINGS: dict[str, dict[str, Any]] = {
-    "generator alone": {"n_steps_z": 10},
+    "generator alone": {"n_steps_z": 5},
     "GAN": {"lr_des": 2e-4},
 }
 """What each way of teaching has of its own, found by short trials on the digits as the cooperative settings were."""

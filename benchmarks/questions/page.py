@@ -14,17 +14,12 @@ from benchmarks.summary import grid
 METRICS = ("score", "diversity", "copy_distance")
 
 
-def page(results: Mapping[str, Any], *, command: str) -> str:
-    """The whole page in Markdown.
-
-    Args:
-        results: as ``questions.json`` holds them.
-        command: the one that makes this page.
-    """
+def page(results: Mapping[str, Any]) -> str:
+    """The whole page in Markdown, from what ``questions.json`` holds; cells that are not finished are left out."""
     cells: list[Cell] = list(results["cells"].values())
     parts = [
         "# The paper's questions",
-        f"Made by `{command}` from the results of `{results['command']}`.",
+        f"Made by `{results['command']}`; a killed one goes on where it was.",
         f"Every training has {results['seconds']:g} seconds of one core, the same two small networks "
         "(`benchmarks/questions/nets.py`), the same first weights and the same data; seconds of measuring are not "
         "counted. A score is a distance to held-out real data over the distance from real to real: 1 is real, less is "

@@ -9,15 +9,47 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.data import Ground
-from benchmarks.questions.digits import Digits
+from benchmarks.data import Ground, Source, prepare
+from benchmarks.questions.digits import Digits, read_digits
 from benchmarks.questions.judge import frechet, mean_nearest, modes, train_judge
-from benchmarks.questions.nets import DIGITS, TEXTURES, WINDOW
+from benchmarks.questions.nets import CLIP_SIZE, DIGITS, TEXTURES, WINDOW
 from benchmarks.tasks import SAMPLES, measure
 from dyntex.clip import Clip
 from dyntex.config import CoopConfig
 
 Numbers = dict[str, float]
+
+STEPS = (0, 1, 2, 5, 10, 50, 500)
+"""Langevin steps after which RQ4 measures the chains."""
+N_TEXTURES = 4
+"""Clips of RQ1, the first of those that are given; RQ3 has them all in one set."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is done.
+
+    Attributes:
+        frames: of a clip, to learn from.
+        seconds: of one core, for each training.
+        seeds: how many, from 0.
+        steps: of RQ4, ascending from 0.
+        judge_steps, set_judge_steps: of training the judges of the digits and of the set of textures.
+        n_stacked, n_windows: samples of the stacked digits, and of the set, whose modes are counted.
+    """
+
+    frames: int = 64
+    seconds: float = 30.0
+    seeds: int = 3
+    steps: tuple[int, ...] = STEPS
+    judge_steps: int = 800
+    set_judge_steps: int = 80
+    n_stacked: int = 4000
+    n_windows: int = 200
+
+
+QUICK = Plan(32, 0.2, 1, (0, 1, 5), 150, 15, 400, 32)
+"""A look at the whole, never a number to quote."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +63,7 @@ class Subject:
         n, n_frames: how many samples are measured, and how long they are.
         measure: of samples (n, C, n_frames, H, W) in [-1, 1]; the score is 1 for real ones, less is better.
         real: real ones as samples, by what they are called, for the controls.
+        clips: names of the clips that it was made from.
         alone: whether all five ways learn from it (RQ1); otherwise the cooperative one and the GAN do (RQ3).
     """
 
@@ -41,7 +74,21 @@ class Subject:
     n_frames: int
     measure: Callable[[Tensor], Numbers]
     real: dict[str, Tensor]
+    clips: tuple[str, ...] = ()
     alone: bool = True
+
+
+def subjects(sources: Sequence[Source], plan: Plan) -> list[Subject]:
+    """The digits, the digits stacked, the textures as a set, and the first of them one by one.
+
+    Raises:
+        InputError: a clip cannot be read or is too short.
+        MissingDependencyError: scikit-learn, which brings the digits, is not installed.
+    """
+    grounds = [prepare(source, size=CLIP_SIZE, n_frames=plan.frames) for source in sources]
+    found = read_digits(steps=plan.judge_steps, rng=torch.Generator().manual_seed(0))
+    together = texture_set(grounds, n=plan.n_windows, steps=plan.set_judge_steps)
+    return [digits(found), stacked(found, n=plan.n_stacked), together, *map(texture, grounds[:N_TEXTURES])]
 
 
 def texture(ground: Ground) -> Subject:
@@ -53,8 +100,8 @@ def texture(ground: Ground) -> Subject:
         found: dict[str, Any] = measure("statistics", clips, ground)
         return {name: found[name] for name in ("score", "diversity", "copy_distance")}
 
-    real = {"training clip": train.video.expand(2, -1, -1, -1, -1)}
-    return Subject(ground.source.name, train.video[None], TEXTURES, 2, train.n_frames, numbers, real)
+    real, name = {"training clip": train.video.expand(2, -1, -1, -1, -1)}, ground.source.name
+    return Subject(name, train.video[None], TEXTURES, 2, train.n_frames, numbers, real, (name,))
 
 
 def digits(found: Digits) -> Subject:
@@ -63,7 +110,7 @@ def digits(found: Digits) -> Subject:
     return Subject("digits", found.train, DIGITS, n, 1, found.measure, {"training digits": found.train[:n]})
 
 
-def stacked(found: Digits, *, n: int = 4000) -> Subject:
+def stacked(found: Digits, *, n: int) -> Subject:
     """Three digits as colours: which of the 1000 modes the samples cover."""
     rng = torch.Generator().manual_seed(0)
     y_obs = found.stacked(rng=rng)
@@ -71,7 +118,7 @@ def stacked(found: Digits, *, n: int = 4000) -> Subject:
     return Subject("stacked digits", y_obs, DIGITS, n, 1, found.measure_stacked, real, alone=False)
 
 
-def texture_set(grounds: Sequence[Ground], *, n: int = 200, steps: int = 300) -> Subject:
+def texture_set(grounds: Sequence[Ground], *, n: int, steps: int) -> Subject:
     """Several clips for one model: windows of 16 frames as samples, and which of the clips they cover.
 
     All clips are cut to the shortest. The score is the Fréchet distance of the judge's features to held-out windows,
@@ -97,7 +144,8 @@ def texture_set(grounds: Sequence[Ground], *, n: int = 200, steps: int = 300) ->
         return found | {"judge_accuracy": judge.accuracy}
 
     name = f"{len(grounds)} textures"
-    return Subject(name, y_obs, TEXTURES, n, WINDOW, numbers, {"training windows": train}, alone=False)
+    names = tuple(ground.source.name for ground in grounds)
+    return Subject(name, y_obs, TEXTURES, n, WINDOW, numbers, {"training windows": train}, names, alone=False)
 
 
 def _all_windows(y: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,26 +12,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.questions.nets import SETTINGS
+from benchmarks.data import Source
+from benchmarks.questions.nets import CLIP_SIZE, SETTINGS
 from benchmarks.questions.rivals import noise
-from benchmarks.questions.subjects import Numbers, Subject
+from benchmarks.questions.subjects import Numbers, Plan, Subject, subjects
 from benchmarks.questions.ways import Clock, Fitted, Way, fit, generated, revised
+from benchmarks.results import claim
 from dyntex.checkpoint import load_json, save_json
 from dyntex.config import to_json
 from dyntex.coop import Teaching
-from dyntex.errors import UsageError
 from dyntex.media.footage import Image
 from dyntex.media.sheet import write_png
 from dyntex.run import environment
 
 RESULTS = "questions.json"
+PAGE = "questions.md"
 RIVALS = (Way.COOP, Way.GAN)
 """The ways that are compared where modes are counted."""
 LOOKS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 0.98)
 """Shares of the training after which RQ2 looks at it."""
-STEPS = (0, 1, 2, 5, 10, 50, 500)
-"""Langevin steps after which RQ4 measures the chains."""
-
 Cell = dict[str, Any]
 
 
@@ -43,52 +42,73 @@ def cells(subjects: Sequence[Subject], *, seeds: int) -> Iterator[tuple[Subject,
 
 
 def run(
-    subjects: Sequence[Subject],
+    sources: Sequence[Source],
     out: Path,
+    plan: Plan,
     *,
-    seconds: float,
-    seeds: int,
-    steps: Sequence[int] = STEPS,
     command: str = "",
     on_cell: Callable[[str, Cell], None] = lambda *_: None,
 ) -> dict[str, Any]:
-    """Make the cells that are missing in a folder; results.
+    """Make the cells that are missing in a folder; what ``questions.json`` holds then.
 
     Args:
-        subjects: what to learn from.
+        sources: the clips.
         out: the folder; the samples of every cell are pictures in it.
-        seconds: of the processor, for each training.
-        seeds: 0 to seeds - 1.
-        steps: of RQ4, ascending from 0.
+        plan: how much is done.
         command: that ran this.
         on_cell: is shown every new cell.
 
     Raises:
-        UsageError: the folder holds results of trainings of another length.
+        UsageError: the folder holds something else, or trainings of another length.
+        InputError: a clip cannot be read or is too short.
+        MissingDependencyError: scikit-learn is not installed.
     """
     torch.set_flush_denormal(True)  # as the command line sets it
-    out.mkdir(parents=True, exist_ok=True)
+    claim(out, _config(sources, plan))
+    return fill(subjects(sources, plan), out, plan, command=command, on_cell=on_cell)
+
+
+def fill(
+    asked: Sequence[Subject], out: Path, plan: Plan, *, command: str, on_cell: Callable[[str, Cell], None]
+) -> dict[str, Any]:
+    """What :func:`run` does once the folder is claimed and the subjects are there."""
     kept = out / RESULTS
-    fresh: dict[str, Any] = {"seconds": seconds, "command": command, "about": environment(), "cells": {}}
+    fresh: dict[str, Any] = {"seconds": plan.seconds, "command": command, "about": environment(), "cells": {}}
     results: dict[str, Any] = load_json(kept) if kept.exists() else fresh
-    if results["seconds"] != seconds:
-        raise UsageError(f"{out} holds trainings of {results['seconds']:g} s, not {seconds:g}: name another folder")
     done: dict[str, Cell] = results["cells"]
-    for subject in subjects:
+    for subject in asked:
         for name, samples in subject.real.items():
             if (key := f"{subject.name} / {name}") not in done:
                 done[key] = {"subject": subject.name, "real": name, "numbers": subject.measure(samples)}
-    for subject, way, seed in cells(subjects, seeds=seeds):
+    for subject, way, seed in cells(asked, seeds=plan.seeds):
         key = f"{subject.name} / {way} / {seed}"
-        settings = to_json(settings_of(subject, way))
+        settings = {"clips": list(subject.clips), "config": to_json(settings_of(subject, way))}
         if done.get(key, {}).get("settings") != settings:
-            cell, samples = make(subject, way, seed=seed, seconds=seconds, steps=steps if seed == 0 else ())
+            cell, samples = make(subject, way, seed=seed, plan=plan)
             done[key] = {"subject": subject.name, "way": way, "seed": seed, "settings": settings} | cell
-            write_png(out / f"{key.replace(' / ', '-').replace(' ', '-')}.png", picture(samples), overwrite=True)
+            write_png(out / picture_of(key), picture(samples), overwrite=True)
             save_json(kept, results)
             on_cell(key, done[key])
     save_json(kept, results)
     return results
+
+
+def _config(sources: Sequence[Source], plan: Plan) -> dict[str, Any]:
+    """As every folder of a benchmark has it."""
+    return {
+        "tasks": ["questions"],
+        "methods": [str(way) for way in Way],
+        "size": CLIP_SIZE,
+        "frames": plan.frames,
+        "seeds": plan.seeds,
+        "iterations": None,
+        "budget": plan.seconds,
+        "clips": {source.name: source.digest() for source in sources},
+    }
+
+
+def picture_of(key: str) -> str:
+    return f"{key.replace(' / ', '-').replace(' ', '-')}.png"
 
 
 def settings_of(subject: Subject, way: Way) -> Any:
@@ -96,12 +116,12 @@ def settings_of(subject: Subject, way: Way) -> Any:
     return replace(subject.config, **SETTINGS.get(way, {}))
 
 
-def make(subject: Subject, way: Way, *, seed: int, seconds: float, steps: Sequence[int]) -> tuple[Cell, Tensor]:
-    """Train once; the numbers, for the cooperative way where ``steps`` are given those of RQ2 and RQ4 too; samples."""
+def make(subject: Subject, way: Way, *, seed: int, plan: Plan) -> tuple[Cell, Tensor]:
+    """Train once; the numbers, of the cooperative way's first seed those of RQ2 and RQ4 too; the samples."""
     rng = torch.Generator().manual_seed(seed)
-    clock = Clock(seconds)
+    clock = Clock(plan.seconds)
     looks: list[Numbers] = []
-    looking = way is Way.COOP and bool(steps) and subject.alone
+    looking = way is Way.COOP and seed == 0 and subject.alone
 
     def look(t: Teaching) -> None:
         if looking and len(looks) < len(LOOKS) and clock.share(t.iteration) >= LOOKS[len(looks)]:
@@ -112,7 +132,7 @@ def make(subject: Subject, way: Way, *, seed: int, seconds: float, steps: Sequen
     samples = fitted.draw(subject.n, subject.n_frames, rng)
     cell: Cell = {"iterations": fitted.t.iteration, "seconds": clock.elapsed, "numbers": subject.measure(samples)}
     if looking:
-        cell |= {"along": looks, "chains": chains(fitted, subject, steps=steps)}
+        cell |= {"along": looks, "chains": chains(fitted, subject, steps=plan.steps)}
     return cell, samples
 
 

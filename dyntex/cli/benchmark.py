@@ -40,7 +40,10 @@ def benchmark(
     context: typer.Context,
     task: Annotated[
         list[str],
-        typer.Option("--task", help="paper, statistics, extrapolation, speed (repeat or join by commas); or recovery."),
+        typer.Option(
+            "--task",
+            help="paper, statistics, extrapolation, speed (repeat or join by commas); or recovery; or questions.",
+        ),
     ] = ["paper", "statistics", "extrapolation", "speed"],  # noqa: B006 (Typer copies it)
     methods: Annotated[
         list[str] | None,
@@ -103,6 +106,21 @@ def benchmark(
             out,
             numbers=(QUICK if quick else {}) | numbers,
             unfit=[option for option, is_given in unfit.items() if is_given],
+            quiet=quiet,
+            as_json=as_json,
+        )
+        return
+    if "questions" in _split(task):
+        from dyntex.cli.questions import questions
+
+        given_too = {"--methods": methods, "--masks": masks, "--shard": shard != "1/1", "--no-models": not models}
+        questions(
+            _split(task),
+            places,
+            out,
+            numbers=numbers,
+            unfit=[option for option, is_given in given_too.items() if is_given],
+            quick=quick,
             quiet=quiet,
             as_json=as_json,
         )
