@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from commands import dyntex
 from torch import Tensor
 
 from benchmarks.data import Ground, find_clips, prepare
@@ -350,6 +352,42 @@ def test_a_folder_of_other_trainings_is_left_alone(tmp_path: Path):
     save_json(tmp_path / "config.json", {})
     with pytest.raises(UsageError, match="name another folder"):
         run(find_clips(["example:ripples"]), tmp_path, QUICK)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--task", "paper"), "give paper a command and a folder of its own"),
+        (("--size", 64), "--size means nothing to --task questions"),
+        (("--methods", "lds", "--shard", "1/2"), "--methods, --shard means nothing"),
+        (("--no-models", "--iterations", 5), "--no-models, --iterations means nothing"),
+        (("--budget", -1), "--budget -1 is not positive"),
+        (("--seeds", 0), "--seeds 0 is not positive"),
+    ],
+)
+def test_what_means_nothing_to_the_questions_is_refused_and_nothing_is_made(tmp_path: Path, words: tuple, said: str):
+    refused = dyntex("benchmark", "--task", "questions", *words, "-o", tmp_path / "out")
+    assert refused.code == 2
+    assert said in refused.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_scikit_learn_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    words = ("--task", "questions", "--quick", "--clips", "example:ripples", "-o", tmp_path / "out")
+    refused = dyntex("benchmark", *words)
+    assert refused.code == 6
+    assert "pip install scikit-learn" in refused.err
+
+
+@pytest.mark.slow
+def test_a_quick_look_answers_all_four(tmp_path: Path):
+    pytest.importorskip("sklearn")
+    done = dyntex("benchmark", "--task", "questions", "--quick", "-o", tmp_path)
+    assert (done.code, done.out.strip()) == (0, str(tmp_path))
+    text = (tmp_path / "questions.md").read_text()
+    for heading in ("RQ1", "RQ2", "RQ3", "RQ4", "### 2 textures", "### digits", "### stacked digits"):
+        assert heading in text
 
 
 def test_the_verdict_counts_subjects_by_their_means_over_seeds():

@@ -31,6 +31,7 @@ RIVALS = (Way.COOP, Way.GAN)
 """The ways that are compared where modes are counted."""
 LOOKS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 0.98)
 """Shares of the training after which RQ2 looks at it."""
+
 Cell = dict[str, Any]
 
 
@@ -78,8 +79,9 @@ def fill(
     done: dict[str, Cell] = results["cells"]
     for subject in asked:
         for name, samples in subject.real.items():
-            if (key := f"{subject.name} / {name}") not in done:
-                done[key] = {"subject": subject.name, "real": name, "numbers": subject.measure(samples)}
+            key, of = f"{subject.name} / {name}", {"subject": subject.name, "clips": list(subject.clips), "real": name}
+            if {**done.get(key, {}), **of} != done.get(key):
+                done[key] = of | {"numbers": subject.measure(samples)}
     for subject, way, seed in cells(asked, seeds=plan.seeds):
         key = f"{subject.name} / {way} / {seed}"
         settings = {"clips": list(subject.clips), "config": to_json(settings_of(subject, way))}
@@ -129,9 +131,11 @@ def make(subject: Subject, way: Way, *, seed: int, plan: Plan) -> tuple[Cell, Te
                 looks.append({"seconds": clock.elapsed, "iteration": t.iteration} | along(t, subject))
 
     fitted = fit(way, subject.y_obs, settings_of(subject, way), rng=rng, progress=clock.share, on_step=look)
+    cell: Cell = {"iterations": fitted.t.iteration, "seconds": clock.elapsed}
     samples = fitted.draw(subject.n, subject.n_frames, rng)
-    cell: Cell = {"iterations": fitted.t.iteration, "seconds": clock.elapsed, "numbers": subject.measure(samples)}
-    if looking:
+    finite = bool(samples.isfinite().all())
+    cell["numbers"] = subject.measure(samples) if finite else {}  # of what diverged there are none
+    if looking and finite:
         cell |= {"along": looks, "chains": chains(fitted, subject, steps=plan.steps)}
     return cell, samples
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +57,9 @@ def questions(
 
     def say(key: str, cell: dict[str, Any]) -> None:
         if not quiet:
-            console.print(f"questions {key}: score {cell['numbers']['score']:.2f}", markup=False, soft_wrap=True)
+            console.print(
+                f"questions {key}: score {cell['numbers'].get('score', math.nan):.2f}", markup=False, soft_wrap=True
+            )
 
     changes: dict[str, Any] = {PLANNED[name]: value for name, value in numbers.items()}
     plan = replace(QUICK if quick else Plan(), **changes)
