@@ -21,6 +21,8 @@ from commands import TINY, done, dyntex, tree
 from media_files import noise, write_video
 
 from dyntex.cli import words
+from dyntex.cli.output import Output
+from dyntex.cli.progress import Teller
 from dyntex.coopnets import CoopNets
 from dyntex.media import read_clip
 from dyntex.media.sheet import BESIDE_GAP, GAP, ROW_GAP
@@ -222,12 +224,13 @@ def test_a_baseline_replaces_a_run_only_when_told_and_nothing_of_it_stays(source
     refused = dyntex(*short, "-o", tmp_path / "b.npy", "--method", "lds", "--run-dir", tmp_path / "a.run")
     assert (refused.code, "holds an earlier run" in refused.err) == (2, True)
     assert tree(tmp_path) == before
-    done(*command, "--method", "lds", "--overwrite", "-q")
+    done(*short, "-o", tmp_path / "b.npy", "--method", "lds", "--run-dir", tmp_path / "a.run", "--overwrite", "-q")
     files = {path.name for path in (tmp_path / "a.run").rglob("*") if path.is_file()}
-    assert files == {"config.json", "env.json", "report.html", "result.json", "a.npy", "a.sheet.png", "a.side.mp4"}
+    assert files == {"config.json", "env.json", "report.html", "result.json", "b.npy", "b.sheet.png", "b.side.mp4"}
     # And the other way round: a folder that a baseline left may be replaced too.
-    done(*command, "--iterations", 1, "--overwrite", "-q")
-    assert (tmp_path / "a.run" / "model").is_dir()
+    done(*short, "-o", tmp_path / "c.npy", "--method", "lds", "-q")
+    done(*short, "-o", tmp_path / "c.npy", "--iterations", 1, "--overwrite", "-q")
+    assert (tmp_path / "c.run" / "model").is_dir()
     # A folder of something else may not.
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "config.json").write_text("{}")
@@ -268,6 +271,14 @@ def test_a_result_without_a_name_has_room_for_the_clip_s_transparency(
         refused = dyntex(*command, "--run-dir", "other.run")
         assert (refused.code, "ball-synthesis.webm exists" in refused.err) == (2, True), refused.err
         assert tree(tmp_path) == before
+
+
+def test_only_an_ending_without_room_is_changed(tmp_path: Path) -> None:
+    with Teller(quiet=True) as teller:
+        for name in ("a.png", "a.mkv", "a.mp4"):
+            output = Output.of(tmp_path / name, background=None, grid=None, overwrite=False, still=True)
+            assert output.clear(3, teller) is output
+            assert output.clear(4, teller).place.name == (name if name != "a.mp4" else "a.webm")
 
 
 def test_a_name_that_was_given_is_kept_and_refused_where_it_has_no_room(tmp_path: Path) -> None:

@@ -194,6 +194,8 @@ def test_the_command_measures_every_seed_and_mask_and_goes_on_where_it_was(clip:
     text = (out / "recovery.md").read_text()
     assert "1 clips of 12 frames at 24x24, 6 masks, 2 seeds" in text
     assert str(tmp_path) not in text
+    again = done(*words, "--seeds", 2, "--masks", tmp_path / "own.npz", "--json")
+    assert again.json["rows"] == rows  # seconds among them: nothing was measured again
 
 
 def test_what_is_exact_is_null_in_json(tmp_path: Path):
