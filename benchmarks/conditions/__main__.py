@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.conditions import labels, sketches, texts
@@ -14,8 +15,9 @@ from benchmarks.conditions.study import Effort, Found, keep, open_folder, recall
 from benchmarks.questions.digits import read_digits
 from benchmarks.questions.nets import DIGITS, TEXTURES
 from benchmarks.summary import grid
-from dyntex.config import CoopConfig
 
+CLIPS = replace(TEXTURES, n_chains=8)
+"""As the questions teach clips, with more chains, since each hears the condition of one clip alone."""
 STUDIES = ("digits", "textures", "sketch", "text")
 
 
@@ -31,9 +33,9 @@ def run(effort: Effort, where: list[str], *, only: list[str]) -> list[Found]:
         "digits": lambda: labels.digits(
             effort, DIGITS, read_digits(rng=effort.rng(97), steps=100 if effort.quick else 1500)
         ),
-        "textures": lambda: labels.textures(effort, _clips(effort), where),
-        "sketch": lambda: sketches.study(effort, _clips(effort)),
-        "text": lambda: texts.study(effort, _clips(effort)),
+        "textures": lambda: labels.textures(effort, CLIPS, where),
+        "sketch": lambda: sketches.study(effort, CLIPS),
+        "text": lambda: texts.study(effort, CLIPS),
     }
     everything = []
     for name in only:
@@ -43,10 +45,6 @@ def run(effort: Effort, where: list[str], *, only: list[str]) -> list[Found]:
             keep(effort.folder / name, found)
         everything.append(found)
     return everything
-
-
-def _clips(effort: Effort) -> CoopConfig:
-    return TEXTURES
 
 
 def page(findings: list[Found], *, effort: Effort, command: str) -> str:

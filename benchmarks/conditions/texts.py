@@ -45,13 +45,11 @@ def study(effort: Effort, config: CoopConfig, *, encode: Encode = encode) -> Fou
         draws = range(effort.n_samples)
         return [(scene, model.synthesize(effort.window, rng=effort.rng(1 + k), cond=heard)) for k in draws]
 
-    def real(scene: Scene) -> list[tuple[Scene, Clip]]:
-        return [(scene, scene.clip(size=effort.size, n_frames=effort.window, seed=FRESH + every.index(scene)))]
-
+    real = {s: (s, s.clip(size=effort.size, n_frames=effort.window, seed=FRESH + k)) for k, s in enumerate(every)}
     unseen = [scene for scene in every if scene.held_out]
     groups = {
-        "*real, training scenes*": [pair for s in seen for pair in real(s)],
-        "*real, unseen pairs*": [pair for s in unseen for pair in real(s)],
+        "*real, training scenes*": [real[s] for s in seen],
+        "*real, unseen pairs*": [real[s] for s in unseen],
         "training captions": [pair for s in seen for pair in made(s, s.caption())],
         "unseen pairs of words": [pair for s in unseen for pair in made(s, s.caption())],
         "another sentence": [pair for s in every for pair in made(s, s.reworded())],
@@ -63,7 +61,7 @@ def study(effort: Effort, config: CoopConfig, *, encode: Encode = encode) -> Fou
         all_right *= CHANCE[name]
     rows.append(["*chance*", *(f"{CHANCE[name]:.0%}" for name in ATTRIBUTES), f"{all_right:.0%}", ""])
     shown = [*seen[:: max(1, len(seen) // 8)], *unseen[:: max(1, len(unseen) // 4)]]
-    write_sheet(folder / "sheet.png", [[c for _, c in (*real(s), *made(s, s.caption()))] for s in shown])
+    write_sheet(folder / "sheet.png", [[c for _, c in (real[s], *made(s, s.caption()))] for s in shown])
     return Found(
         "Text",
         f"A model of {len(pairs)} clips of {len(seen)} scenes (kind, hue, height or direction, speed), each with a "
