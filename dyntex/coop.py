@@ -66,7 +66,8 @@ class Teaching:
         self.ema = copy.deepcopy(self.gen) if config.ema else None
         self.opt_des = _adam(self.des, config.lr_des, config.beta1)
         self.opt_gen = _adam(self.gen, config.lr_gen, config.beta1)
-        self.memory: list[tuple[Tensor, Tensor]] = []  # (z, y_rev) of earlier chains, one chain each
+        # (z, y_rev, which window's condition it hears) of earlier chains, one chain each.
+        self.memory: list[tuple[Tensor, Tensor, int]] = []
 
     @property
     def sampler(self) -> AnyGenerator:
@@ -88,8 +89,8 @@ class Teaching:
             state |= {f"{name}.{key}": value for key, value in net.state_dict().items()}
         for name, optimiser in self._optimisers().items():
             state |= {f"{name}.{key}": value for key, value in _optimiser_state(optimiser)}
-        for i, (z, y) in enumerate(self.memory):
-            state |= {f"memory.{i}.z": z, f"memory.{i}.y": y}
+        for i, (z, y, place) in enumerate(self.memory):
+            state |= {f"memory.{i}.z": z, f"memory.{i}.y": y, f"memory.{i}.place": torch.tensor(place)}
         return state
 
     def load(self, state: Mapping[str, Tensor], rng: torch.Generator) -> None:
@@ -109,8 +110,8 @@ class Teaching:
             _load_optimiser(optimiser, _under(state, name))
         slots = range(int(state["memory.length"]))
         # Copies: the chains that go on write into the memory, never into what was loaded.
-        pairs = [(state[f"memory.{i}.z"], state[f"memory.{i}.y"]) for i in slots]
-        self.memory = [(z.to(device, copy=True), y.to(device, copy=True)) for z, y in pairs]
+        kept = [[state[f"memory.{i}.{key}"] for key in ("z", "y", "place")] for i in slots]
+        self.memory = [(z.to(device, copy=True), y.to(device, copy=True), int(place)) for z, y, place in kept]
 
     def _networks(self) -> dict[str, nn.Module]:
         nets: dict[str, nn.Module] = {"descriptor": self.des, "generator": self.gen}
@@ -136,7 +137,8 @@ class Teaching:
                     slots = {"step": scalar, "exp_avg": p, "exp_avg_sq": p}
                     check_tensors(state, {f"{name}.{i}.{key}": value for key, value in slots.items()}, "the checkpoint")
         for i in range(int(state["memory.length"])):
-            check_tensors(state, dict.fromkeys((f"memory.{i}.z", f"memory.{i}.y")), "the checkpoint")
+            slot = dict.fromkeys((f"memory.{i}.z", f"memory.{i}.y")) | {f"memory.{i}.place": scalar}
+            check_tensors(state, slot, "the checkpoint")
 
 
 def check_tensors(state: Mapping[str, Tensor], expected: Mapping[str, Tensor | None], what: str) -> None:
@@ -233,15 +235,17 @@ def teach(
     while (share := done(t.iteration)) < 1.0:
         t.gen.train()
         _set_rates(t, share)
-        y_real, cond_real = _windows(y_obs, cond, n_frames, config.n_chains, rng)
+        places = _places(y_obs, n_frames, config.n_chains, rng)
+        y_real, cond_real = (_windows(x, places, n_frames) for x in (y_obs, cond))
         if config.data_noise:
             noise = torch.randn(y_real.shape, generator=rng, device=y_real.device)
             y_real = y_real + config.data_noise * t.des.scale * noise
-        cond_chain = cond_real.expand(config.n_chains, -1, -1, -1, -1)
 
         # G0 generate: y_gen = g(z), z ~ N(0, I)
         z = torch.randn((config.n_chains, *t.gen.latent_shape(n_frames)), generator=rng, device=y_obs.device)
-        slots, recalled = _recall(t, z, rng)
+        heard = (places * config.n_chains)[: config.n_chains]
+        slots, recalled = _recall(t, z, heard, rng)
+        cond_chain = _windows(cond, heard, n_frames)
         y_gen = t.gen(z, cond_chain)[:, :, :n_frames]
 
         # D1 revise: y_rev = K Langevin steps of the descriptor from y_gen, or from where a recalled chain stood
@@ -250,7 +254,7 @@ def teach(
             start[b] = earlier
         y_rev = revise(t.des, start, cond_chain, config, rng=rng, step_scale=t.step_scale)
         for b, slot in enumerate(slots):
-            t.memory[slot : slot + 1] = [(z[b].clone(), y_rev[b].clone())]
+            t.memory[slot : slot + 1] = [(z[b].clone(), y_rev[b].clone(), heard[b])]
 
         # G1 infer (optional): z moves to explain y_rev
         if config.n_steps_z:
@@ -339,8 +343,10 @@ def infer(
     return langevin(energy, z, n_steps=config.n_steps_z, step=config.step_z, rng=rng)
 
 
-def _recall(t: Teaching, z: Tensor, rng: torch.Generator) -> tuple[list[int], dict[int, Tensor]]:
-    """Memory slots of all chains, and where the chains that go on stood; their old z replaces the new one in ``z``.
+def _recall(t: Teaching, z: Tensor, heard: list[int], rng: torch.Generator) -> tuple[list[int], dict[int, Tensor]]:
+    """Memory slots of all chains, and where the chains that go on stood.
+
+    Their old z, and the old place of their condition, replace the new ones in ``z`` and ``heard``.
 
     A chain that starts afresh is given the next free slot, or takes over a random one once the memory is full.
     """
@@ -352,7 +358,7 @@ def _recall(t: Teaching, z: Tensor, rng: torch.Generator) -> tuple[list[int], di
         go_on, pick = torch.rand(2, generator=rng, device=rng.device).tolist()
         if t.memory and go_on < config.persistent:
             slot = int(pick * len(t.memory))
-            z[b], recalled[b] = t.memory[slot]
+            z[b], recalled[b], heard[b] = t.memory[slot]
         elif free < config.memory:
             slot, free = free, free + 1
         else:
@@ -361,16 +367,16 @@ def _recall(t: Teaching, z: Tensor, rng: torch.Generator) -> tuple[list[int], di
     return slots, recalled
 
 
-def _windows(y: Tensor, cond: Tensor, n_frames: int, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """``n`` windows of the clips and their conditions, drawn at random; all there is, where that is a single one."""
-    starts = y.shape[2] - n_frames + 1
-    if len(y) * starts == 1:
-        return y, cond
-    drawn = torch.randint(len(y) * starts, (n,), generator=rng, device=rng.device).tolist()
-    at = [divmod(place, starts) for place in drawn]
-    return torch.stack([y[i, :, s : s + n_frames] for i, s in at]), torch.stack(
-        [cond[i, :, s : s + n_frames] for i, s in at]
-    )
+def _places(y: Tensor, n_frames: int, n: int, rng: torch.Generator) -> list[int]:
+    """Where ``n`` random windows of the clips (N, C, T, H, W) begin; the only one, where all the clip is one."""
+    n_places = len(y) * (y.shape[2] - n_frames + 1)
+    return [0] if n_places == 1 else torch.randint(n_places, (n,), generator=rng, device=rng.device).tolist()
+
+
+def _windows(x: Tensor, places: list[int], n_frames: int) -> Tensor:
+    """Those windows, of the clips or of their conditions."""
+    at = [divmod(place, x.shape[2] - n_frames + 1) for place in places]
+    return torch.stack([x[i, :, start : start + n_frames] for i, start in at])
 
 
 def _set_rates(t: Teaching, share: float) -> None:

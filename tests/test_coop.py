@@ -344,7 +344,7 @@ def test_a_recalled_chain_goes_on_from_its_y_rev_with_its_z(monkeypatch: pytest.
     steps = teach(t, y, none(y), rng=rng)
     next(steps)
     assert len(t.memory) == 3
-    before = [(z.clone(), r.clone()) for z, r in t.memory]
+    before = [(z.clone(), r.clone()) for z, r, _ in t.memory]
     for b, (z, r) in enumerate(before):
         assert torch.equal(z, zs[0][b])
         assert torch.equal(r, starts[0][b] + 1.0)
@@ -356,7 +356,7 @@ def test_a_recalled_chain_goes_on_from_its_y_rev_with_its_z(monkeypatch: pytest.
         assert torch.equal(zs[1][b], before[matches[0]][0])
         slots.append(matches[0])
     # What was revised replaces what was recalled, in its slot.
-    for i, (z, r) in enumerate(t.memory):
+    for i, (z, r, _) in enumerate(t.memory):
         assert torch.equal(r, before[i][1] + (1.0 if i in slots else 0.0))
         assert torch.equal(z, before[i][0])
     assert info.move == pytest.approx(1.0, rel=1e-6)  # of the Langevin dynamics, not the distance from g(z)
@@ -415,9 +415,10 @@ def test_a_saved_state_goes_on_bit_for_bit(config: CoopConfig):
     assert_equal(weights(fresh), weights(whole))
     assert_equal(state, kept)  # nor does training write into what was loaded
     assert len(fresh.memory) == len(whole.memory)
-    for (z1, y1), (z2, y2) in zip(fresh.memory, whole.memory, strict=True):
+    for (z1, y1, p1), (z2, y2, p2) in zip(fresh.memory, whole.memory, strict=True):
         assert torch.equal(z1, z2)
         assert torch.equal(y1, y2)
+        assert p1 == p2
 
 
 def test_a_state_keeps_the_step_scale():
