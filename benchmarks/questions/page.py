@@ -24,6 +24,11 @@ def page(results: Mapping[str, Any]) -> str:
         "(`benchmarks/questions/nets.py`), the same first weights and the same data; seconds of measuring are not "
         "counted. A score is a distance to held-out real data over the distance from real to real: 1 is real, less is "
         "better. Means and, with several seeds, standard deviations over seeds.",
+        "Clips (32x32, learnt from windows of 16 frames) have score, diversity and copy distance of the benchmark's "
+        "statistics. Digits (16x16) have the geometric mean of two Fréchet distances to held-out ones, each over "
+        "that of half of them to the other half: of the features of a classifier of real digits, and of the pixels; "
+        "diversity is the distance from a sample to the nearest other one, and copy distance that to the nearest "
+        "training image, over the same of real ones.",
         *_one(cells),
         *_two(cells),
         *_three(cells),

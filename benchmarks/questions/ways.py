@@ -36,8 +36,8 @@ class Way(StrEnum):
 
 
 N_CHAINS = 512
-"""Images that the descriptor's persistent chains hold; of clips, four whole ones."""
 N_CLIP_CHAINS = 4
+"""Persistent chains of the descriptor alone: of images, and of whole clips."""
 BATCH = 64
 
 
@@ -95,16 +95,15 @@ def fit(
         on_step: is shown every iteration's networks.
     """
     t = Teaching(config, y_obs, rng=rng)
-    config = t.config
     n, T = config.n_chains, y_obs.shape[2]
-    # A chain of the descriptor alone is as long as a clip, so that it need not grow when samples are wanted; there are
-    # so many fewer of them in an iteration.
-    shape = (N_CHAINS if config.window == T else N_CLIP_CHAINS, *y_obs.shape[1:])
-    chains = noise(t, shape, rng=rng)
+    chains = y_obs[:0]
     match way:
         case Way.COOP:
             steps: Iterator[object] = teach(t, y_obs, nothing(y_obs), rng=rng, progress=progress)
         case Way.DESCRIPTOR:
+            # A chain is as long as a clip, so that it need not grow when samples are wanted; an iteration has so many
+            # fewer of them.
+            chains = noise(t, (N_CHAINS if config.window == T else N_CLIP_CHAINS, *y_obs.shape[1:]), rng=rng)
             at_once = max(1, n * config.window // T)
             steps = descriptor_alone(t, y_obs, chains, n=at_once, rng=rng, progress=progress)
         case Way.GENERATOR:
