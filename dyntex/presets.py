@@ -126,7 +126,8 @@ IMAGE = Head(
         Layer(128, (1, 3, 3), (1, 2, 2), activation="leaky_relu"),
         Layer(256, (1, 3, 3), activation="leaky_relu"),
         Layer(100, (1, FULL, FULL), padding="valid", activation="none"),
-    )
+    ),
+    gain=100.0,
 )
 IMAGE_GENERATOR = GeneratorConfig(
     (100, 1, 1),
@@ -137,21 +138,114 @@ IMAGE_GENERATOR = GeneratorConfig(
         Layer(64, (1, 5, 5), (1, 2, 2), batch_norm=True),
         Layer(0, (1, 5, 5), (1, 2, 2), activation="tanh"),
     ),
+    init_std=0.02,
 )
+# Departures from the paper's settings, which take thousands of iterations to begin with: q is as wide as the range of
+# pixels and f has a gain, where the paper's waits for f to outgrow a narrow q; and four of five chains go on from a
+# replay memory, whose samples are the work of many iterations while each costs few steps.
 IMAGE_SET = CoopConfig(
     "image-set",
-    DescriptorConfig((IMAGE,)),
+    DescriptorConfig((IMAGE,), ref_std=1.0, init_std=0.0),
     IMAGE_GENERATOR,
     size=64,
     multiple=16,
     n_frames=1,
     min_frames=1,
     window=1,
-    n_chains=64,
+    n_chains=32,
+    iterations=500,
+    n_steps=5,
+    step=0.03,
+    drift_limit=0.1,
+    lr_des=3e-4,
+    lr_gen=2e-3,
+    lr_decay=0.1,
+    data_noise=0.05,
+    persistent=0.8,
+    memory=512,
+    ema=0.98,
+)
+
+# One texture from one image: what is summed over the frame, and grown from a grid of latents, has no place in it.
+_texture = (
+    Layer(32, (1, 6, 6), (1, 2, 2), activation="silu"),
+    Layer(48, (1, 4, 4), (1, 2, 2), activation="silu"),
+    Layer(64, (1, 4, 4), (1, 2, 2), activation="silu"),
+    Layer(1, (1, 1, 1), activation="none"),
+)
+IMAGE_TEXTURE = replace(
+    IMAGE_SET,
+    preset="image-texture",
+    descriptor=DescriptorConfig(
+        tuple(Head(_texture, pool=(1, pool, pool), gain=10.0) for pool in (1, 2, 4)), ref_std=1.0, init_std=0.0
+    ),
+    generator=GeneratorConfig(
+        (32, 4, 4),
+        (
+            Layer(96, (1, 4, 4), batch_norm=True),
+            Layer(64, (1, 4, 4), (1, 2, 2), batch_norm=True),
+            Layer(48, (1, 4, 4), (1, 2, 2), batch_norm=True),
+            Layer(32, (1, 4, 4), (1, 2, 2), batch_norm=True),
+            Layer(0, (1, 4, 4), (1, 2, 2), activation="tanh"),
+        ),
+        init_std=0.02,
+    ),
+    size=128,
+    crop=64,
+    n_chains=8,
+    step=0.2,
+    temperature=0.01,
+    drift_limit=0.2,
+    lr_des=1e-3,
+    lr_gen=1e-3,
+    memory=128,
+)
+
+# Clips, many or one, with a condition or none: latents one after another in time, each the beginning of a whole frame.
+VIDEO_SET = CoopConfig(
+    "video-set",
+    DescriptorConfig(
+        (
+            Head(
+                (
+                    Layer(24, (2, 4, 4), (2, 2, 2), activation="leaky_relu"),
+                    Layer(32, (4, 4, 4), (2, 2, 2), activation="leaky_relu"),
+                    Layer(48, (4, 4, 4), (2, 2, 2), activation="leaky_relu"),
+                    Layer(1, (1, FULL, FULL), padding="valid", activation="none"),
+                ),
+                gain=10.0,
+            ),
+        ),
+        ref_std=1.0,
+        init_std=0.0,
+    ),
+    GeneratorConfig(
+        (32, 1, 1),
+        (
+            Layer(96, (3, FULL, FULL), padding=(1, 0, 0), batch_norm=True),
+            Layer(64, (4, 4, 4), (2, 2, 2), batch_norm=True),
+            Layer(32, (4, 4, 4), (2, 2, 2), batch_norm=True),
+            Layer(0, (4, 4, 4), (2, 2, 2), activation="tanh"),
+        ),
+        init_std=0.02,
+    ),
+    size=64,
+    multiple=8,
+    min_frames=16,
+    window=16,
+    n_chains=8,
     iterations=1000,
-    n_steps=15,
-    lr_des=0.007,
-    lr_gen=1e-4,
+    n_steps=5,
+    step=0.2,
+    temperature=0.01,
+    drift_limit=0.2,
+    lr_des=1e-3,
+    lr_gen=1e-3,
+    lr_decay=0.1,
+    data_noise=0.05,
+    persistent=0.8,
+    memory=128,
+    ema=0.99,
 )
 
 PRESETS: dict[str, CoopConfig] = {
@@ -161,7 +255,9 @@ PRESETS: dict[str, CoopConfig] = {
         FAST_ST,
         CoopConfig("paper-fc64", DescriptorConfig((FC_S,)), FC_S_64, size=64, fixed_size=True),
         CoopConfig("paper-fc128", DescriptorConfig((FC_S,)), FC_S_128, size=128, fixed_size=True),
+        IMAGE_TEXTURE,
         IMAGE_SET,
+        VIDEO_SET,
         CoopConfig("paper-st", DescriptorConfig((ST,)), ST_GENERATOR, size=64, multiple=16, min_frames=21),
     )
 }
