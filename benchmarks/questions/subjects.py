@@ -21,6 +21,8 @@ Numbers = dict[str, float]
 
 STEPS = (0, 1, 2, 5, 10, 50, 500)
 """Langevin steps after which RQ4 measures the chains."""
+SET_TIMES = 4.0
+"""The time that a set of clips has to be learnt in, in units of one clip's: in less, neither way learns anything."""
 N_TEXTURES = 4
 """Clips of RQ1, the first of those that are given; RQ3 has them all in one set."""
 
@@ -64,6 +66,7 @@ class Subject:
         measure: of samples (n, C, n_frames, H, W) in [-1, 1]; the score is 1 for real ones, less is better.
         real: real ones as samples, by what they are called, for the controls.
         clips: names of the clips that it was made from.
+        times: how many times the plan's seconds each training has.
         alone: whether all five ways learn from it (RQ1); otherwise the cooperative one and the GAN do (RQ3).
     """
 
@@ -75,6 +78,7 @@ class Subject:
     measure: Callable[[Tensor], Numbers]
     real: dict[str, Tensor]
     clips: tuple[str, ...] = ()
+    times: float = 1.0
     alone: bool = True
 
 
@@ -145,7 +149,8 @@ def texture_set(grounds: Sequence[Ground], *, n: int, steps: int) -> Subject:
 
     name = f"{len(grounds)} textures"
     names = tuple(ground.source.name for ground in grounds)
-    return Subject(name, y_obs, TEXTURES, n, WINDOW, numbers, {"training windows": train}, names, alone=False)
+    real = {"training windows": train}
+    return Subject(name, y_obs, TEXTURES, n, WINDOW, numbers, real, names, SET_TIMES, alone=False)
 
 
 def _all_windows(y: Tensor) -> tuple[Tensor, Tensor]:

@@ -121,7 +121,7 @@ def settings_of(subject: Subject, way: Way) -> Any:
 def make(subject: Subject, way: Way, *, seed: int, plan: Plan) -> tuple[Cell, Tensor]:
     """Train once; the numbers, of the cooperative way's first seed those of RQ2 and RQ4 too; the samples."""
     rng = torch.Generator().manual_seed(seed)
-    clock = Clock(plan.seconds)
+    clock = Clock(subject.times * plan.seconds)
     looks: list[Numbers] = []
     looking = way is Way.COOP and seed == 0 and subject.alone
 
