@@ -23,8 +23,9 @@ def page(results: Mapping[str, Any]) -> str:
         f"Made by `{results['command']}`; a killed one goes on where it was.",
         f"Every training has {results['seconds']:g} seconds of one core, the same two small networks "
         "(`benchmarks/questions/nets.py`), the same first weights and the same data; seconds of measuring are not "
-        f"counted. On the set of textures it has {SET_TIMES:g} times that. A score is a distance to held-out real data over the distance from real to real: 1 is real, less is "
-        "better. Means and, with several seeds, standard deviations over seeds.",
+        f"counted. On the set of textures it has {SET_TIMES:g} times that. A score is a distance to held-out real data "
+        "over the distance from real to real: 1 is real, less is better. Means and, with several seeds, standard "
+        "deviations over seeds.",
         "Clips (32x32, learnt from windows of 16 frames) have score, diversity and copy distance of the benchmark's "
         "statistics. Digits (16x16) have the geometric mean of two Fréchet distances to held-out ones, each over "
         "that of half of them to the other half: of the features of a classifier of real digits, and of the pixels; "
