@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.conditions import labels, sketches, texts
 from benchmarks.conditions.study import Effort, Found, keep, open_folder, recall
 from benchmarks.questions.digits import read_digits
-from benchmarks.questions.nets import DIGITS, TEXTURES
+from benchmarks.questions.nets import DIGITS
 from benchmarks.summary import grid
+from dyntex.presets import preset
 
-CLIPS = replace(TEXTURES, n_chains=8)
-"""As the questions teach clips, with more chains, since each hears the condition of one clip alone."""
+CLIPS = preset("video-set")
 STUDIES = ("digits", "textures", "sketch", "text")
 
 
