@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dyntex.checkpoint import CONFIG, MODEL, load_json, load_tensors, make_folder, save_json, save_tensors
 from dyntex.clip import Clip, concatenate
-from dyntex.config import CoopConfig, from_json, to_json
+from dyntex.config import CoopConfig, GaussianTextureConfig, from_json, to_json
 from dyntex.coop import AnyGenerator, StepInfo, Teaching, check_tensors, networks
 from dyntex.descriptor import Descriptor
 from dyntex.errors import InputError, UsageError
@@ -258,10 +258,13 @@ def observe(clips: Clip | Sequence[Clip], config: CoopConfig, cond: Tensor | Non
 
     Raises:
         InputError: there is no clip, one is too short or unlike the first, or the conditions do not fit them.
+        UsageError: the config learns from one clip alone.
     """
     clips = [clips] if isinstance(clips, Clip) else list(clips)
     if not clips:
         raise InputError("there is no clip to learn from")
+    if len(clips) > 1:
+        check_set(config, f"a set of {len(clips)}")
     for i, clip in enumerate(clips, start=1):
         check_clip(clip, config)
         if clip.video.shape != clips[0].video.shape:
@@ -281,6 +284,18 @@ def crops(y: Tensor, side: int) -> Tensor:
     step = max(1, side // 2)
     cut = y.unfold(3, sides[0], step).unfold(4, sides[1], step)  # (N, C, T, P, P', side, side)
     return cut.movedim((3, 4), (1, 2)).flatten(0, 2)
+
+
+def check_set(config: CoopConfig, what: str) -> None:
+    """Whether a preset can learn from several clips, ``what`` says which.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if isinstance(config.generator, GaussianTextureConfig):
+        raise UsageError(
+            f"preset {config.preset!r} stirs one clip and cannot learn {what}: choose video-set, or name one clip"
+        )
 
 
 def check_clip(clip: Clip, config: CoopConfig) -> None:

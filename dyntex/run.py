@@ -234,7 +234,7 @@ class Run:
         self, clips: Sequence[Clip], cond: Tensor | None, t: Teaching, rng: torch.Generator
     ) -> tuple[list[StepInfo], float]:
         """Start or resume; returns the records of what was trained before, and its seconds."""
-        digest = _digest([clip.video for clip in clips] + ([] if cond is None else [cond]))
+        digest = _digest([*(clip.video for clip in clips), *(() if cond is None else cond)])
         shape = {"shape": list(clips[0].video.shape), "clips": len(clips)}
         if self.resume:
             held = load_json(self.folder / CONFIG)

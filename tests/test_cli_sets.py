@@ -42,7 +42,7 @@ def config(folder: Path, *, convolutional: bool = False) -> tuple[str, ...]:
     up = slice(1, None) if convolutional else slice(None)
     small = replace(
         preset,
-        descriptor=replace(preset.descriptor, heads=(replace(head, layers=_thin(head.layers[ends])),)),
+        descriptor=replace(preset.descriptor, heads=(replace(head, layers=_thin(head.layers[ends]), gain=1.0),)),
         generator=replace(
             preset.generator,
             latent=(4, 2, 2) if convolutional else (4, 1, 1),
@@ -51,6 +51,8 @@ def config(folder: Path, *, convolutional: bool = False) -> tuple[str, ...]:
         ),
         n_chains=2,
         n_steps=1,
+        step=0.002,
+        ema=0.0,
     )
     path = folder / "config.json"
     path.write_text(json.dumps(to_json(small)))

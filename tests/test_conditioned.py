@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dyntex import streaming
 from dyntex.clip import Clip
-from dyntex.config import FULL, CoopConfig, DescriptorConfig, GeneratorConfig, Head, Layer
+from dyntex.config import FULL, CoopConfig, DescriptorConfig, GaussianTextureConfig, GeneratorConfig, Head, Layer
 from dyntex.coop import Teaching, teach
 from dyntex.coopnets import CoopNets, crops, observe
 from dyntex.errors import InputError, UsageError
@@ -168,6 +168,13 @@ def test_a_set_must_be_of_one_size(others: list[int], match: str):
 def test_conditions_must_fit_the_clips():
     with pytest.raises(InputError, match="conditions are for 1x6x8x8"):
         observe(clips(2), CONFIG, labels(0))
+
+
+def test_what_stirs_one_clip_learns_no_set():
+    config = replace(CONFIG, generator=GaussianTextureConfig(levels=4, colours=4))
+    with pytest.raises(UsageError, match="cannot learn a set of 2"):
+        observe(clips(2), config)
+    observe(clips(1), config)
 
 
 def test_crops_are_the_squares_of_the_frame():

@@ -261,7 +261,6 @@ def test_a_transparent_clip_is_learnt_and_sampled_with_its_alpha(ghost: Path, tm
 
 REFUSED = {
     "alpha to mp4": ("a.mp4", (), "--background"),
-    "alpha to the default place": (None, (), "--background"),
     "a background that is none": ("a.mp4", ("--background", "blakc"), "'blakc' is no colour"),
     "an image without a grid": ("a.png", (), "--grid"),
     "a grid of another number": ("a.png", ("--grid", "2x2", "--frames", "5"), "--grid 2x2 does not fit 5 frames"),

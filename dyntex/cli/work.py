@@ -112,16 +112,12 @@ class Work:
     def read_lesson(self, said: Said, *, size: tuple[int, int] | None, start: int, n_frames: int | None) -> Lesson:
         """What the source is to teach: a clip, or the clips of a set, and what is said of them."""
         from dyntex.cli.lesson import is_many, lesson
-        from dyntex.config import GaussianTextureConfig
+        from dyntex.coopnets import check_set
         from dyntex.media import Member, read_set
 
         if not is_many(self.source, self.config, said):
             return lesson((Member(self.read(size=size, start=start, n_frames=n_frames), self.source),), said)
-        if isinstance(self.config.generator, GaussianTextureConfig):
-            raise UsageError(
-                f"preset {self.config.preset!r} stirs one clip and cannot learn the set in {self.source}: "
-                "choose video-set, or name one clip"
-            )
+        check_set(self.config, f"the set in {self.source}")
         with self.timed("read"):
             if said.captions is not None:
                 from dyntex.condition import encode
