@@ -136,6 +136,13 @@ class GaussianTextureGenerator(nn.Module):
         """How many frames a latent of that length gives."""
         return latent_frames - self.taps + 1
 
+    frames_per_latent = 1
+    """By how many frames a latent time is later than the one before it."""
+
+    def latents_around(self, n_frames: int) -> int:
+        """The length of the latent of a loop: that of an open clip, whose last times hold what stands still in it."""
+        return n_frames + self.taps - 1
+
     def latents_heard(self, start: int, stop: int) -> tuple[int, int]:
         """The latent times [first, past) that frames [start, stop) hear; given those from time i on, it makes the
         frames from i on."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dyntex.config import FULL, GeneratorConfig, Layer, Precision
 from dyntex.errors import UsageError
 from dyntex.layers import OPEN, Axes, ConvTranspose, FullFrameConvTranspose, ShiftNorm, activate, beside, initialise
+from dyntex.reach import frames_per_latent, latents_heard
 
 
 class Generator(nn.Module):
@@ -83,6 +84,19 @@ class Generator(nn.Module):
             n = _length(n, layer, 0)
         return n
 
+    @property
+    def frames_per_latent(self) -> int:
+        """By how many frames a latent time is later than the one before it."""
+        return frames_per_latent(self.config)
+
+    def latents_heard(self, start: int, stop: int) -> tuple[int, int]:
+        """The latent times [first, past) that frames [start, stop) hear; some may be before 0 or after the end."""
+        return latents_heard(self.config, start, stop)
+
+    def latents_around(self, n_frames: int) -> int:
+        """The length of the latent of a loop: on a circle nothing is gained or lost at ends."""
+        return -(-n_frames // self.frames_per_latent)
+
     def forward(self, z: Tensor, cond: Tensor, *, periodic: Axes = OPEN) -> Tensor:
         """(B, D, T', H', W'), (B, K, T, H, W) -> (B, C, T, H, W), where T may exceed what was asked of the latent.
 
@@ -90,7 +104,7 @@ class Generator(nn.Module):
         frame lasts.
         """
         missing = self.n_frames(z.shape[2]) - cond.shape[2]
-        if cond.shape[1] and missing > 0:
+        if missing > 0:
             cond = torch.cat((cond, cond[:, :, -1:].expand(-1, -1, missing, -1, -1)), dim=2)
         dtype = torch.bfloat16 if self.precision == "bf16" else z.dtype
         x = z

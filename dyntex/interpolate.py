@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 
 from dyntex.clip import Clip
-from dyntex.config import GeneratorConfig
 from dyntex.coop import revise
 from dyntex.coopnets import CoopNets
 from dyntex.errors import UsageError
 from dyntex.layers import OPEN, Axes
-from dyntex.reach import frames_per_latent, latents_heard
 from dyntex.streaming import CHUNK, stretch
 
 
@@ -24,10 +22,7 @@ def check_images(model: CoopNets) -> None:
     Raises:
         UsageError: its frames hear each other, and between two videos there is no way of one frame a step.
     """
-    config = model.config.generator
-    if not (
-        isinstance(config, GeneratorConfig) and frames_per_latent(config) == 1 and latents_heard(config, 0, 1) == (0, 1)
-    ):
+    if (model.gen.frames_per_latent, model.gen.latents_heard(0, 1)) != (1, (0, 1)):
         raise UsageError(
             f"images can be interpolated, and preset {model.config.preset!r} makes videos: train one of images, such "
             "as image-set"

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from dyntex.config import CoopConfig, GeneratorConfig
+from dyntex.config import CoopConfig
 from dyntex.coop import AnyGenerator, revise
 from dyntex.descriptor import Descriptor
 from dyntex.layers import OPEN, Axes
-from dyntex.reach import fewest_frames, frames_per_latent, frames_scored, latents_heard
+from dyntex.reach import fewest_frames, frames_scored
 
 CHUNK = 64
 """Frames of a chunk, at least; what is not longer is made in one piece."""
@@ -85,20 +85,13 @@ class _Frames:
 
     def alone(self, n_frames: int) -> Tensor:
         """A video of that length and no more: its ends are the generator's own, or meet."""
-        n_latents = self.gen.latent_shape(n_frames)[1]
-        if self.periodic[0] and isinstance(self.gen.config, GeneratorConfig):
-            # On a circle nothing is gained or lost at ends.
-            n_latents = -(-n_frames // frames_per_latent(self.gen.config))
+        n_latents = self.gen.latents_around(n_frames) if self.periodic[0] else self.gen.latent_shape(n_frames)[1]
         return self._make(self._draw(n_latents), 0, n_frames)
 
     def between(self, start: int, stop: int) -> Tensor:
         """Frames [start, stop) of a video without an end."""
-        if isinstance(self.gen.config, GeneratorConfig):
-            first, past = latents_heard(self.gen.config, start, stop)
-            step = frames_per_latent(self.gen.config)
-        else:
-            (first, past), step = self.gen.latents_heard(start, stop), 1
-        first = max(first, 0)
+        first, past = self.gen.latents_heard(start, stop)
+        first, step = max(first, 0), self.gen.frames_per_latent
         missing = past - self.first - self.z.shape[2]
         self.z = torch.cat((self.z[:, :, first - self.first :], self._draw(missing)), dim=2)
         self.first = first

@@ -26,7 +26,7 @@ MAY: dict[str, set[str]] = {
     "dyntex.examples": {"dyntex.clip", "dyntex.errors"},
     "dyntex.media": {"dyntex.clip", "dyntex.errors", "dyntex.examples"},  # examples: for example:NAME
     "dyntex.descriptor": {"dyntex.config", "dyntex.errors", "dyntex.layers"},
-    "dyntex.generator": {"dyntex.config", "dyntex.errors", "dyntex.layers"},
+    "dyntex.generator": {"dyntex.config", "dyntex.errors", "dyntex.layers", "dyntex.reach"},
     "dyntex.gaussian_texture": {"dyntex.config", "dyntex.errors", "dyntex.layers"},
     "dyntex.checkpoint": {"dyntex.errors"},
 }

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from dyntex.clip import Clip, concatenate
-from dyntex.config import GeneratorConfig, Layer
+from dyntex.config import FULL, GeneratorConfig, Layer
 from dyntex.coopnets import CoopNets
 from dyntex.errors import UsageError
+from dyntex.generator import Generator
 from dyntex.interpolate import interpolate, latent
 from dyntex.presets import PRESETS, preset
 from dyntex.streaming import CHUNK
@@ -72,6 +73,11 @@ def test_every_latent_of_a_walk_is_drawn_as_its_ends_are(model: CoopNets) -> Non
     heard: list[Tensor] = []
 
     class Ear(nn.Module):
+        frames_per_latent = 1
+
+        def latents_heard(self, start: int, stop: int) -> tuple[int, int]:
+            return start, stop
+
         def forward(self, z: Tensor, cond: Tensor, *, periodic: object) -> Tensor:
             heard.append(z)
             return z.new_zeros(1, 3, z.shape[2], SIDE, SIDE)
@@ -117,10 +123,18 @@ def test_what_cannot_be_walked(model: CoopNets) -> None:
     ends = latent(model, rng=rng(5)), latent(model, rng=rng(6))
     with pytest.raises(UsageError, match="two ends, and 1 steps"):
         interpolate(model, ends, 1, rng=rng(0), cond=volume(0.0))
-    for name, config in PRESETS.items():
-        made = replace(model, config=config)
-        if config.n_frames == 1:
+    moving = GeneratorConfig((3, 1, 1), (Layer(0, (3, FULL, FULL), padding=(1, 0, 0)),))
+    apart = GeneratorConfig((3, 1, 1), (Layer(0, (2, FULL, FULL), (2, 1, 1), padding="valid"),))
+    for config in (moving, apart):
+        made = replace(model, gen=Generator(config, (3, 4, SIDE, SIDE), rng=rng(0)))
+        with pytest.raises(UsageError, match="preset 'image-set' makes videos"):
             interpolate(made, ends, 2, rng=rng(0), cond=volume(0.0))
-        else:
-            with pytest.raises(UsageError, match=f"preset '{name}' makes videos"):
-                interpolate(made, ends, 2, rng=rng(0), cond=volume(0.0))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_presets_of_images_make_images(name: str) -> None:
+    config = PRESETS[name]
+    if isinstance(config.generator, GeneratorConfig):
+        with torch.device("meta"):  # shapes will do: the paper's has 170 million weights
+            gen = Generator(config.generator, (3, config.n_frames, config.size, config.size), rng=rng(0))
+        assert (gen.latents_heard(0, 1) == (0, 1) and gen.frames_per_latent == 1) is (config.n_frames == 1)
