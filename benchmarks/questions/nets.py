@@ -88,15 +88,22 @@ TEXTURES = replace(
     n_chains=4,
     n_steps=5,
 )
-SETTINGS: dict[str, dict[str, Any]] = {
-    "generator alone": {"n_steps_z": 5},
-    "VAE": {"lr_gen": 3e-3},
-    "GAN": {"lr_des": 1e-3},
+SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
+    DIGITS.preset: {
+        "generator alone": {"n_steps_z": 5},
+        "VAE": {"lr_gen": 3e-3},
+        "GAN": {"lr_des": 1e-3},
+    },
+    TEXTURES.preset: {
+        "generator alone": {"n_steps_z": 5},
+        "GAN": {"lr_des": 1e-3},
+    },
 }
-"""What each way of teaching has of its own, found by short trials on the digits as the cooperative settings were.
+"""What each way has of its own, by the config's name, found by short trials, as the cooperative settings were.
 
 The GAN's rates decide what is said of it: of the 1000 modes of stacked digits it covers 15 with a discriminator at 1e-4
-beside a generator at 1e-3, 127 with 2e-4, 670 with both at 2e-4, and 860 with both at 1e-3, which are taken.
+beside a generator at 1e-3, 127 with 2e-4, 670 with both at 2e-4, and 860 with both at 1e-3, which is taken. The VAE's
+rate on the digits turns its samples of clips grey.
 """
 
 

@@ -115,7 +115,7 @@ def picture_of(key: str) -> str:
 
 def settings_of(subject: Subject, way: Way) -> Any:
     """The subject's networks with the settings of a way."""
-    return replace(subject.config, **SETTINGS.get(way, {}))
+    return replace(subject.config, **SETTINGS.get(subject.config.preset, {}).get(way, {}))
 
 
 def make(subject: Subject, way: Way, *, seed: int, plan: Plan) -> tuple[Cell, Tensor]:
