@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dyntex.cli import choices, words
+from dyntex.cli.wish import LabelOption, SketchOption, TextOption
 from dyntex.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from dyntex.coop import StepInfo
 
 COOP = "coop"
+MODEL = "model"
+DEFAULT = "blend"
 
 
 def recover(
@@ -38,12 +41,19 @@ def recover(
     out: Annotated[Path, typer.Option("--out", "-o", help="The video to write; its ending is its format.")],
     grow: Annotated[int, typer.Option(help="Pixels by which the mask is widened.")] = 0,
     method: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="blend (the nearest to the truth), texture (the liveliest), coop (training), kriging, lds, "
-            "interpolate, median, telea."
+            help="blend (the default, the nearest to the truth), texture (the liveliest), coop (training), kriging, "
+            "lds, interpolate, median, telea."
         ),
-    ] = "blend",
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="A model of clips or images like DAMAGED, in place of --method."),
+    ] = None,
+    label: LabelOption = None,
+    text: TextOption = None,
+    sketch: SketchOption = None,
     preset: words.Preset = None,
     iterations: words.Iterations = None,
     budget: words.Budget = None,
@@ -55,29 +65,42 @@ def recover(
     as_json: words.AsJson = False,
 ) -> None:
     """Fill in what is missing of DAMAGED: a hole, an object that should not be there, lost frames."""
+    told = {"label": label, "text": text, "sketch": sketch}
+    if model is not None and method is not None:
+        raise UsageError(f"--model {model} and --method {method} exclude each other: give one of them")
+    if model is None:
+        for option, value in told.items():
+            if value is not None:
+                raise UsageError(f"--{option} tells a model what is to be seen: give --model too, or leave it out")
+    method = method or (DEFAULT if model is None else MODEL)
     words.check_numbers(not_negative={"--grow": grow, "--seed": seed})
     chosen = choices.choose_config(preset, size=None, iterations=iterations, budget=budget)
     if method != COOP and (preset or iterations or budget):
-        raise UsageError(f"--method {method} has no training: leave out --preset, --iterations and --budget")
+        way = f"--method {method}" if model is None else "--model"
+        raise UsageError(f"{way} has no training: leave out --preset, --iterations and --budget")
 
     from dyntex.cli.output import Output
     from dyntex.cli.progress import Teller
+    from dyntex.cli.wish import Wish
     from dyntex.cli.work import Work, check_not_source
     from dyntex.masks import is_key, read_mask
     from dyntex.media import read_clip
     from dyntex.media.formats import FORMATS, ending_of
     from dyntex.recover import METHODS
     from dyntex.recover import recover as fill
+    from dyntex.recover.learnt import complete
 
-    if method not in (COOP, *METHODS):
+    if model is None and method not in (COOP, *METHODS):
         raise UsageError(f"there is no method {method!r}; the methods are {', '.join((*METHODS, COOP))}")
-    output = Output.of(out, background=background, grid=None, overwrite=overwrite)
+    output = Output.of(out, background=background, grid=None, overwrite=overwrite, still=True)
     check_not_source(out, damaged)
     check_not_source(out, mask)
     if not is_key(mask) and not Path(mask).exists():
         raise InputError(f"there is no mask {mask}: give an image, a video, an .npz or a colour like #00ff00")
     with Teller(quiet=quiet) as teller:
-        work = Work(damaged, chosen, seed, words.choose_device(device), teller)
+        chosen_device = words.choose_device(device)
+        fitted = None if model is None else choices.load_model(model, device=chosen_device)
+        work = Work(damaged, chosen, seed, chosen_device, teller)
         with work.timed("read"):
             choices.check_source(damaged)
             clip = read_clip(damaged, notice=teller.say)
@@ -90,7 +113,10 @@ def recover(
                 f"{out.suffix} is lossy, also where nothing was missing: .mkv, .apng and a folder of PNGs are not"
             )
         with work.timed("fit"):
-            if method == COOP:
+            if fitted is not None:
+                wish = Wish.of(fitted, **told, n_frames=clip.n_frames)
+                whole = complete(fitted, clip, missing, rng=work.rng(), cond=wish.volume(fitted, clip.n_frames))
+            elif method == COOP:
                 whole = _train(clip, missing, chosen, rng=work.rng(), budget=budget, teller=teller)
             else:
                 whole = fill(clip, missing, method=method, rng=_cpu_rng(seed))
@@ -104,7 +130,8 @@ def recover(
             n_frames=whole.n_frames,
             method=method,
             missing=round(share, 6),
-            preset=chosen.preset if method == COOP else None,
+            preset=fitted.config.preset if fitted is not None else chosen.preset if method == COOP else None,
+            model=None if model is None else str(model),
         )
     words.print_result(report, as_json=as_json)
 

@@ -45,7 +45,8 @@ def recover(damaged: Clip, missing: Tensor, *, rng: torch.Generator, method: str
     telea         OpenCV's inpainting, frame by frame
     ============= ==============================================================================================
 
-    Cooperative training on the damaged clip is :func:`dyntex.recover.coop.cooperate`.
+    Cooperative training on the damaged clip is :func:`dyntex.recover.coop.cooperate`; completion by a model of clips
+    like it, :func:`dyntex.recover.learnt.complete`.
 
     Args:
         damaged: of any size and length; what it holds at missing pixels is not looked at.
@@ -59,13 +60,22 @@ def recover(damaged: Clip, missing: Tensor, *, rng: torch.Generator, method: str
     """
     if method not in METHODS:
         raise UsageError(f"there is no way to recover called {method!r}: choose one of {', '.join(METHODS)}")
+    check_fits(missing, damaged)
+    return finished(METHODS[method](damaged.video, missing, rng), damaged, missing)
+
+
+def check_fits(missing: Tensor, damaged: Clip) -> None:
+    """Whether a mask is one of that clip, with something to recover and something to recover it from.
+
+    Raises:
+        InputError: it is of another shape or type, or marks nothing or everything.
+    """
     if missing.shape != damaged.video.shape[1:] or missing.dtype != torch.bool:
         raise InputError(
             f"the mask is a {tuple(missing.shape)} {missing.dtype} tensor and the clip's frames are "
             f"{tuple(damaged.video.shape[1:])}: give a boolean one of that shape"
         )
     check_mask(missing)
-    return finished(METHODS[method](damaged.video, missing, rng), damaged, missing)
 
 
 def finished(video: Tensor, damaged: Clip, missing: Tensor) -> Clip:
