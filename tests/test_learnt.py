@@ -69,7 +69,8 @@ class Quadratic(nn.Module):
         self.middle, self.weight, self.scale = middle, weight, torch.ones(1, 1, 1, 1, 1)
 
     def energy(self, y: Tensor, cond: Tensor) -> Tensor:
-        return 0.5 * self.weight * (y - self.middle).square().flatten(1).sum(1)
+        distance: Tensor = (y - self.middle).square().flatten(1).sum(1)
+        return 0.5 * self.weight * distance
 
 
 def model(gen: nn.Module, des: nn.Module | None = None, **changes: Any) -> CoopNets:

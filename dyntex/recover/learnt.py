@@ -97,7 +97,8 @@ def explained(
     cond = cond.expand(n_restarts, -1, -1, -1, -1)
 
     def made(z: Tensor) -> Tensor:
-        return model.gen(z, cond)[:, :, :n_frames]
+        y: Tensor = model.gen(z, cond)
+        return y[:, :, :n_frames]
 
     def energy(z: Tensor) -> Tensor:
         error = (made(z) - seen).masked_fill(hole, 0.0).square().flatten(1).sum(1)
