@@ -1,7 +1,7 @@
 """Completion by a model of clips like the damaged one, taught before (Xie et al. 2020, section 6: "recovery").
 
 Both networks are asked, the generator first: which of the clips that it can make has the seen pixels? Its answer fills
-the hole, and the descriptor then fits that into what surrounds it.
+the hole, shifted smoothly to meet what surrounds it, and the descriptor revises that.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from dyntex.coopnets import CoopNets, check_clip, nothing
 from dyntex.errors import InputError, UsageError
 from dyntex.langevin import langevin
 from dyntex.recover import check_fits, finished
+from dyntex.recover.temporal import spread
 from dyntex.streaming import stretch
 
 RESTARTS = 4
 """Latents that the search begins from: g is not linear, and the way down from one of them may end too high."""
-SEARCH = 200
+SEARCH = 100
 """Steps of that search,"""
 RATE = 0.1
 """and the first step's size, of latents whose standard deviation is 1."""
-NOISE = 0.2
-"""Standard deviation, in [-1, 1], of what g cannot say of a clip that it was not taught."""
-REVISIONS = 20
-"""Langevin steps of the descriptor, whose temperature falls from the training's to 0."""
 
 
 def complete(
     model: CoopNets, damaged: Clip, missing: Tensor, *, rng: torch.Generator, cond: Tensor | None = None
 ) -> Clip:
     """Fill in the missing pixels with what the model makes of the seen ones; those come back to the bit.
+
+    The descriptor's Langevin dynamics take as many steps as in training, which is what they were taught to do from
+    g(z), and their temperature falls to 0: more of them, and warmer, lead away from the truth.
 
     Args:
         model: of clips like this one, and of its size; its weights stay as they are.
@@ -51,15 +51,16 @@ def complete(
     hole = missing[None, None].to(rng.device)
     seen = damaged.video[None].to(rng.device).masked_fill(hole, 0.0)
     heard = nothing(seen) if cond is None else stretch(cond.to(rng.device), 0, damaged.n_frames)
-    y = torch.where(hole, explained(model, seen, hole, heard, rng=rng), seen)
-    for step in range(REVISIONS):
+    y = torch.where(hole, fitted_in(explained(model, seen, hole, heard, rng=rng), seen, hole), seen)
+    n_steps = model.config.n_steps
+    for step in range(1, n_steps + 1):
         y = langevin(
             lambda y: model.des.energy(y, heard),
             y,
             n_steps=1,
             step=model.config.step,
             rng=rng,
-            temperature=model.config.temperature * (1.0 - (step + 1) / REVISIONS),
+            temperature=model.config.temperature * (1.0 - step / n_steps),
             scale=model.des.scale,
             drift_limit=model.config.drift_limit,
             project=lambda y: torch.where(hole, y.clamp(-1.0, 1.0), seen),
@@ -79,7 +80,7 @@ def explained(
 ) -> Tensor:
     """g at the likeliest z given the seen pixels, (1, C, T, H, W): the mode of equation 9 with a mask.
 
-    It descends U(z) = |z|^2 / 2 + |seen - g(z)|^2 / 2 NOISE^2, the error summed where nothing is missing. Adam, since
+    It descends U(z) = |z|^2 / 2 + |seen - g(z)|^2 / 2 gen_std^2, the error summed where nothing is missing. Adam, since
     the curvature of U differs a hundredfold between models and between their latents, and no one Langevin step suits
     all; it goes coordinate by coordinate, so that the restarts do not see each other.
 
@@ -102,7 +103,7 @@ def explained(
 
     def energy(z: Tensor) -> Tensor:
         error = (made(z) - seen).masked_fill(hole, 0.0).square().flatten(1).sum(1)
-        u: Tensor = 0.5 * z.square().flatten(1).sum(1) + error / (2.0 * NOISE**2)
+        u: Tensor = 0.5 * z.square().flatten(1).sum(1) + error / (2.0 * model.config.gen_std**2)
         return u
 
     optimiser = torch.optim.Adam([z], lr=RATE)
@@ -115,6 +116,20 @@ def explained(
     with torch.no_grad():
         best = int(energy(z).argmin())
         return made(z)[best : best + 1]
+
+
+def fitted_in(y: Tensor, seen: Tensor, hole: Tensor) -> Tensor:
+    """Shifted, in every frame, by what is wrong at the seen pixels, spread smoothly into the hole.
+
+    A model of few clips misses most in what is smooth (how bright, how lit), and that is seen beside the hole.
+
+    Args:
+        y, seen: (1, C, T, H, W).
+        hole: (1, 1, T, H, W), bool.
+    """
+    wrong = (seen - y).unbind(2)
+    known = (~hole[0, 0]).unbind(0)
+    return y + torch.stack([spread(w, k) for w, k in zip(wrong, known, strict=True)], dim=2)
 
 
 def _check(model: CoopNets, damaged: Clip, cond: Tensor | None) -> None:
