@@ -166,39 +166,44 @@ IMAGE_SET = CoopConfig(
     ema=0.98,
 )
 
-# One texture from one image: what is summed over the frame, and grown from a grid of latents, has no place in it.
+# One texture from one image: what is summed over the frame, and grown from a grid of latents, has no place in it. A
+# narrow q draws towards grey whatever f does not ask for, above all specks of colour; latents lie 8 pixels apart, as
+# far apart as what they make is alike by chance; and no step of a chain is larger than the noise on the data, so that
+# a descriptor that has become too steep cannot be taught by the stripes that it makes (see docs/notes.md).
 _texture = (
     Layer(32, (1, 6, 6), (1, 2, 2), activation="silu"),
-    Layer(48, (1, 4, 4), (1, 2, 2), activation="silu"),
-    Layer(64, (1, 4, 4), (1, 2, 2), activation="silu"),
+    Layer(32, (1, 4, 4), (1, 2, 2), activation="silu"),
+    Layer(32, (1, 4, 4), activation="silu"),
     Layer(1, (1, 1, 1), activation="none"),
 )
 IMAGE_TEXTURE = replace(
     IMAGE_SET,
     preset="image-texture",
     descriptor=DescriptorConfig(
-        tuple(Head(_texture, pool=(1, pool, pool), gain=10.0) for pool in (1, 2, 4)), ref_std=1.0, init_std=0.0
+        tuple(Head(_texture, pool=(1, pool, pool), gain=3.0) for pool in (1, 2)), ref_std=0.3, init_std=0.0
     ),
     generator=GeneratorConfig(
-        (32, 4, 4),
+        (24, 8, 8),
         (
-            Layer(96, (1, 4, 4), batch_norm=True),
-            Layer(64, (1, 4, 4), (1, 2, 2), batch_norm=True),
+            Layer(64, (1, 3, 3), batch_norm=True),
             Layer(48, (1, 4, 4), (1, 2, 2), batch_norm=True),
-            Layer(32, (1, 4, 4), (1, 2, 2), batch_norm=True),
-            Layer(0, (1, 4, 4), (1, 2, 2), activation="tanh"),
+            Layer(32, (1, 6, 6), (1, 2, 2), batch_norm=True),
+            Layer(0, (1, 6, 6), (1, 2, 2), activation="tanh"),
         ),
         init_std=0.02,
     ),
     size=128,
+    multiple=8,
     crop=64,
     n_chains=8,
+    iterations=1000,
+    n_steps=3,
     step=0.2,
-    temperature=0.01,
-    drift_limit=0.2,
-    lr_des=1e-3,
-    lr_gen=1e-3,
-    memory=128,
+    temperature=0.002,
+    drift_limit=0.04,
+    lr_des=6e-4,
+    persistent=0.5,
+    memory=64,
 )
 
 # Clips, many or one, with a condition or none: latents one after another in time, each the beginning of a whole frame.
