@@ -7,10 +7,11 @@ from dataclasses import fields
 import pytest
 import torch
 
-from dyntex.config import FULL, CoopConfig
+from dyntex.config import FULL, CoopConfig, GeneratorConfig
 from dyntex.coop import networks
 from dyntex.coopnets import nothing
 from dyntex.errors import UsageError
+from dyntex.extent import is_convolutional
 from dyntex.presets import FC_S, FC_S_64, FC_S_128, FRAME_2, FRAME_3, PRESETS, ST, ST_GENERATOR, preset
 
 PAPER = ["paper-fc64", "paper-fc128", "paper-st"]
@@ -103,3 +104,17 @@ def test_an_unknown_name_suggests_the_nearest():
     ):
         preset("paper-fc256")
     assert preset("fast").preset == "fast"
+
+
+def test_a_texture_s_networks_treat_all_places_alike_and_its_chains_stay_within_the_noise():
+    """The latter bounds the feedback that made stripes: a step's overshoot is no larger than what data noise hides."""
+    texture = preset("image-texture")
+    assert is_convolutional(texture)
+    assert not is_convolutional(preset("image-set"))
+    assert 0.0 < texture.drift_limit <= texture.data_noise
+    for name in ("image-texture", "image-set"):
+        config = preset(name)
+        assert isinstance(config.generator, GeneratorConfig)
+        chains = [chain for head in config.descriptor.heads for chain in (head.layers, *head.ends)]
+        layers = [layer for chain in (*chains, config.generator.layers) for layer in chain]
+        assert {(layer.kernel[0], layer.stride[0]) for layer in layers} == {(1, 1)}  # a frame is an image of its own
