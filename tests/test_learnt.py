@@ -186,26 +186,16 @@ def test_the_descriptor_descends_over_the_hole_alone() -> None:
     assert torch.equal(whole[:, ~missing], clip.video[:, ~missing])
 
 
-def test_the_noise_falls_to_nothing() -> None:
-    """Without an energy the moves are those of sum_k sqrt(1 - k/K): variance step^2 T (K - 1) / 2.
-
-    Of n numbers the relative error of a variance is sqrt(2 / n); five of them, 0.4, still tell a heat that does not
-    fall, which would give 2.1 times as much.
-    """
+def test_nothing_is_drawn_but_where_the_search_begins() -> None:
+    """A linear generator has one answer, to what is left of the search (see above), however hot the training was."""
     clip, missing = case()
-    step, temperature = 0.05, 0.01
-    gen = Linear()
-    hot = model(gen, temperature=temperature, step=step)
-    start = complete(model(gen), clip, missing, rng=rng()).video
-    moves = torch.cat(
-        [(complete(hot, clip, missing, rng=rng(s)).video - start)[:, missing].flatten() for s in range(6)]
-    )
-    want = step**2 * temperature * (STEPS - 1) / 2
-    assert abs(float(moves.square().mean()) / want - 1.0) < 5 * (2 / len(moves)) ** 0.5
+    hot = model(Linear(), temperature=100.0)
+    one, other = (complete(hot, clip, missing, rng=rng(seed)).video for seed in (0, 1))
+    torch.testing.assert_close(one, other, atol=6e-3, rtol=0)
 
 
 @pytest.mark.parametrize(("name", "side"), [("image-set", 16), ("image-texture", 32), ("video-set", 16)])
-def test_a_real_model_completes_and_its_seed_decides(name: str, side: int) -> None:
+def test_a_real_model_completes_and_stays_as_it_is(name: str, side: int) -> None:
     config = PRESETS[name]
     n = config.min_frames
     thin = thinned(config)
@@ -214,9 +204,8 @@ def test_a_real_model_completes_and_its_seed_decides(name: str, side: int) -> No
     before = {key: value.clone() for key, value in fitted.gen.state_dict().items()}
     missing = torch.zeros(n, side, side, dtype=torch.bool)
     missing[:, 4:12, 5:11] = True
-    one, two, other = (complete(fitted, clip, missing, rng=rng(seed)).video for seed in (0, 0, 1))
+    one, two = (complete(fitted, clip, missing, rng=rng()).video for _ in range(2))
     assert torch.equal(one, two)
-    assert not torch.equal(one, other)
     assert torch.equal(one[:, ~missing], clip.video[:, ~missing])
     assert all(torch.equal(value, before[key]) for key, value in fitted.gen.state_dict().items())
 

@@ -32,14 +32,14 @@ def complete(
 ) -> Clip:
     """Fill in the missing pixels with what the model makes of the seen ones; those come back to the bit.
 
-    The descriptor's Langevin dynamics take as many steps as in training, which is what they were taught to do from
-    g(z), and their temperature falls to 0: more of them, and warmer, lead away from the truth.
+    What is asked for is the likeliest completion, not a sample of all: the descriptor's dynamics go downhill without
+    noise, and no further than in training, where they were taught to start from g(z).
 
     Args:
         model: of clips like this one, and of its size; its weights stay as they are.
         damaged: what it holds at missing pixels is not looked at.
         missing: (T, H, W), bool.
-        rng: on the networks' device; the latents that the search begins from, and the Langevin noise.
+        rng: on the networks' device; the latents that the search begins from.
         cond: (1, K, T or 1, H, W), what the model is told of the clip. None where it is told nothing.
 
     Raises:
@@ -52,19 +52,17 @@ def complete(
     seen = damaged.video[None].to(rng.device).masked_fill(hole, 0.0)
     heard = nothing(seen) if cond is None else stretch(cond.to(rng.device), 0, damaged.n_frames)
     y = torch.where(hole, fitted_in(explained(model, seen, hole, heard, rng=rng), seen, hole), seen)
-    n_steps = model.config.n_steps
-    for step in range(1, n_steps + 1):
-        y = langevin(
-            lambda y: model.des.energy(y, heard),
-            y,
-            n_steps=1,
-            step=model.config.step,
-            rng=rng,
-            temperature=model.config.temperature * (1.0 - step / n_steps),
-            scale=model.des.scale,
-            drift_limit=model.config.drift_limit,
-            project=lambda y: torch.where(hole, y.clamp(-1.0, 1.0), seen),
-        )
+    y = langevin(
+        lambda y: model.des.energy(y, heard),
+        y,
+        n_steps=model.config.n_steps,
+        step=model.config.step,
+        rng=rng,
+        temperature=0.0,
+        scale=model.des.scale,
+        drift_limit=model.config.drift_limit,
+        project=lambda y: torch.where(hole, y.clamp(-1.0, 1.0), seen),
+    )
     return finished(y[0].cpu(), damaged, missing)
 
 
