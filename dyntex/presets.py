@@ -201,7 +201,7 @@ IMAGE_TEXTURE = replace(
     step=0.2,
     temperature=0.002,
     drift_limit=0.04,
-    lr_des=6e-4,
+    lr_des=3e-4,
     persistent=0.5,
     memory=64,
 )
