@@ -167,9 +167,9 @@ IMAGE_SET = CoopConfig(
 )
 
 # One texture from one image: what is summed over the frame, and grown from a grid of latents, has no place in it. A
-# narrow q draws towards grey whatever f does not ask for, above all specks of colour; latents lie 8 pixels apart, as
-# far apart as what they make is alike by chance; and no step of a chain is larger than the noise on the data, so that
-# a descriptor that has become too steep cannot be taught by the stripes that it makes (see docs/notes.md).
+# narrow q draws towards grey whatever f does not ask for, above all specks of colour; latents lie 8 pixels apart, for
+# at 16 a pattern repeats with them; and rates are low and steps smaller than the noise on the data, since a descriptor
+# too steep for its chains is taught by the stripes that they then make, and becomes steeper (see docs/notes.md).
 _texture = (
     Layer(32, (1, 6, 6), (1, 2, 2), activation="silu"),
     Layer(32, (1, 4, 4), (1, 2, 2), activation="silu"),

@@ -79,8 +79,8 @@ def explained(
     """g at the likeliest z given the seen pixels, (1, C, T, H, W): the mode of equation 9 with a mask.
 
     It descends U(z) = |z|^2 / 2 + |seen - g(z)|^2 / 2 gen_std^2, the error summed where nothing is missing. Adam, since
-    the curvature of U differs a hundredfold between models and between their latents, and no one Langevin step suits
-    all; it goes coordinate by coordinate, so that the restarts do not see each other.
+    the curvature of U grows with the number of seen pixels, and no one Langevin step suits clips of all sizes; it goes
+    coordinate by coordinate, so that the restarts do not see each other.
 
     Args:
         model: whose generator is asked.
