@@ -16,7 +16,7 @@ from skimage.draw import disk, line
 from torch import Tensor
 
 from dyntex.clip import Clip
-from dyntex.condition import Labels, Sketches, Texts, edges, encode, from_json, to_json
+from dyntex.condition import Labels, Sketches, Texts, edges, encode, from_json, lines, to_json
 from dyntex.condition.encoder import _model
 from dyntex.errors import InputError, MissingDependencyError, UsageError
 
@@ -128,7 +128,7 @@ def near(a: np.ndarray, b: np.ndarray, radius: float) -> bool:
 
 def test_a_thick_stroke_becomes_the_line_along_its_middle():
     thick, middle = drawing()
-    found = Sketches().volume(clip_of(1.0 - thick[None]), (1, 48, 64))[0, 0, 0].bool().numpy()
+    found = lines(clip_of(1.0 - thick[None]), (1, 48, 64))[0, 0, 0].bool().numpy()
     assert near(found, middle, 1.5)
     assert near(middle, found, 1.5 + 3.0)  # thinning eats at the ends, by the stroke's radius at most
     assert found.sum() <= 1.1 * middle.sum()
@@ -149,8 +149,8 @@ def test_ink_is_whatever_is_not_the_paper(ink: tuple[float, ...], paper: tuple[f
     thick = torch.from_numpy(drawing()[0])
     a, b = (torch.tensor(colour).view(-1, 1, 1) for colour in (ink, paper))
     clip = Clip(torch.where(thick, a, b)[:, None].contiguous(), Fraction(25))
-    expected = Sketches().volume(clip_of(thick.numpy()[None].astype(float)), (1, 48, 64))
-    assert torch.equal(Sketches().volume(clip, (1, 48, 64)), expected)
+    expected = lines(clip_of(thick.numpy()[None].astype(float)), (1, 48, 64))
+    assert torch.equal(lines(clip, (1, 48, 64)), expected)
 
 
 def test_a_soft_line_is_read_at_half_of_its_ink():
@@ -159,25 +159,48 @@ def test_a_soft_line_is_read_at_half_of_its_ink():
     ink[:, 8, 2:14], ink[:, 7, 2:14], ink[:, 9, 2:14] = 1.0, 0.4, 0.4
     expected = torch.zeros(1, 1, 1, 16, 16)
     expected[..., 8, 2:14] = 1.0
-    assert torch.equal(Sketches().volume(clip_of(1.0 - ink), (1, 16, 16)), expected)
+    assert torch.equal(lines(clip_of(1.0 - ink), (1, 16, 16)), expected)
 
 
 def test_edges_drawn_on_paper_are_read_back_as_they_were():
     texture = np.random.default_rng(1).normal(size=(4, 32, 32)).cumsum(1).cumsum(2) / 60
     found = edges(clip_of(np.clip(0.5 + texture, 0.0, 1.0)))
-    back = Sketches().volume(Clip(1.0 - 2.0 * found[0], Fraction(25)), (4, 32, 32))
+    back = lines(Clip(1.0 - 2.0 * found[0], Fraction(25)), (4, 32, 32))
     assert float(found.sum()) > 50
     assert torch.equal(back, found)
 
 
-def test_a_still_drawing_is_held_and_a_moving_one_is_taken_frame_by_frame():
+def test_a_moving_drawing_is_taken_frame_by_frame():
     frames = np.zeros((5, 16, 16))
     for t in range(5):
         frames[t, 2 + 2 * t, 3:13] = 1.0
-    moving = Sketches().volume(clip_of(frames), (5, 16, 16))
-    assert torch.equal(moving, torch.from_numpy(frames)[None, None].float())
-    held = Sketches().volume(clip_of(frames[:1]), (7, 16, 16))
-    assert torch.equal(held, moving[:, :, :1].expand(1, 1, 7, 16, 16))
+    assert torch.equal(lines(clip_of(frames), (5, 16, 16)), torch.from_numpy(frames)[None, None].float())
+
+
+def test_a_line_is_heard_as_far_as_each_reach():
+    """At the distance d of a long straight line: exp(-d^2 / 2 reach^2), which is 1 on it."""
+    sketches, frames = Sketches(reaches=(1.0, 3.0)), np.zeros((2, 65, 65))
+    frames[0, :, 32] = 1.0
+    drawn = torch.from_numpy(frames)[None, None].float()
+    heard = sketches.heard(drawn)
+    assert (heard.shape, sketches.channels) == ((1, 2, 2, 65, 65), 2)
+    d = torch.arange(65) - 32.0
+    for channel, reach in enumerate(sketches.reaches):
+        expected = torch.exp(-d.square() / (2.0 * reach**2))
+        # The filter ends at 4 reaches, and a pixel is not a point.
+        assert torch.allclose(heard[0, channel, 0, 32], expected, atol=1e-3)
+    assert float(heard[0, :, 1].abs().max()) == 0.0  # another frame's lines are not heard
+    two = sketches.heard(torch.cat((drawn, drawn.transpose(-1, -2))))
+    assert torch.equal(two[:1], heard)
+    assert torch.allclose(two[1], heard[0].transpose(-1, -2), atol=1e-6)
+
+
+def test_a_still_drawing_is_held_and_heard_as_its_lines_are():
+    frames = np.zeros((3, 16, 16))
+    frames[:, 8, 3:13] = 1.0
+    moving = Sketches().volume(clip_of(frames), (3, 16, 16))
+    assert torch.equal(moving, Sketches().heard(lines(clip_of(frames), (3, 16, 16))))
+    assert torch.equal(Sketches().volume(clip_of(frames[:1]), (3, 16, 16)), moving)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +214,7 @@ def test_a_drawing_that_does_not_fit_is_refused(shape: tuple[int, int, int], wor
     frames = np.zeros((5, 16, 16))
     frames[:, 4, 3:13] = 1.0
     with pytest.raises(InputError) as caught:
-        Sketches().volume(clip_of(frames), shape, name="door.png")
+        lines(clip_of(frames), shape, name="door.png")
     assert str(caught.value) == words
 
 
@@ -200,7 +223,7 @@ def test_a_blank_page_is_refused(stain: float):
     page = np.ones((1, 16, 16))
     page[0, 5, 5] -= stain
     with pytest.raises(InputError, match=r"^the sketch is blank: draw lines"):
-        Sketches().volume(clip_of(page), (1, 16, 16))
+        lines(clip_of(page), (1, 16, 16))
 
 
 # Texts

@@ -111,7 +111,8 @@ def lesson(members: tuple[Member, ...], said: Said) -> Lesson:
         captions = [member.caption or "" for member in members]
         texts = Texts.of(captions)
         return Lesson(clips, texts.volume(captions, shape), texts)
-    return Lesson(clips, torch.cat([edges(clip) for clip in clips]), Sketches())
+    sketches = Sketches()
+    return Lesson(clips, sketches.heard(torch.cat([edges(clip) for clip in clips])), sketches)
 
 
 def default_preset(source: str, said: Said) -> tuple[str, str | None]:

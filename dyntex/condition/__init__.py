@@ -4,7 +4,7 @@ Training describes a set and says what each of its clips is::
 
     labels = Labels.of(names)                  cond = labels.volume(names, (T, H, W))
     texts = Texts.of(captions)                 cond = texts.volume(captions, (T, H, W))
-    sketches = Sketches()                      cond = torch.cat([edges(clip) for clip in clips])
+    sketches = Sketches()                      cond = sketches.heard(torch.cat([edges(clip) for clip in clips]))
 
 The description is plain data, which a model keeps: :func:`to_json` and :func:`from_json`. With it, a word or a drawing
 becomes the condition (1, K, T, H, W) of a sample: ``labels.volume(["fire"], shape)``, ``texts.volume(["a tall flame"],
@@ -18,10 +18,10 @@ from typing import Any
 from dyntex import config
 from dyntex.condition.encoder import Encode, encode
 from dyntex.condition.label import Labels
-from dyntex.condition.sketch import Sketches, edges
+from dyntex.condition.sketch import Sketches, edges, lines
 from dyntex.condition.text import Texts
 
-__all__ = ["Condition", "Encode", "Labels", "Sketches", "Texts", "edges", "encode", "from_json", "to_json"]
+__all__ = ["Condition", "Encode", "Labels", "Sketches", "Texts", "edges", "encode", "from_json", "lines", "to_json"]
 
 Condition = Labels | Sketches | Texts
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -29,43 +30,68 @@ LUMA = (0.2126, 0.7152, 0.0722)  # ITU-R BT.709
 
 @dataclass(frozen=True)
 class Sketches:
-    """Drawings by which a model is led."""
+    """Drawings by which a model is led. A network hears how near the lines are, in K = ``len(reaches)`` ways.
+
+    A line one pixel wide says nothing to most of the pixels that it is to govern, and next to nothing to a layer that
+    averages it to a coarse grid.
+
+    Attributes:
+        reaches: standard deviations, in pixels, of the Gaussians by which the lines are blurred in space.
+    """
 
     kind: Literal["sketch"] = "sketch"
-    channels: ClassVar[int] = 1
+    reaches: tuple[float, ...] = (1.0, 2.0, 4.0)
+
+    @property
+    def channels(self) -> int:
+        return len(self.reaches)
+
+    def heard(self, lines: Tensor) -> Tensor:
+        """Lines (N, 1, T, H, W) as a network hears them, (N, K, T, H, W): about 1 on a long straight line, 0 far from
+        all."""
+        ways = [
+            # A line of unit width blurred by a Gaussian stands 1/(sigma sqrt(2 pi)) high.
+            math.sqrt(2.0 * math.pi) * reach * ndimage.gaussian_filter(lines.numpy(), (0, 0, 0, reach, reach))
+            for reach in self.reaches
+        ]
+        return torch.from_numpy(np.concatenate(ways, axis=1)).float()
 
     def volume(self, drawing: Clip, shape: Shape, *, name: str = "the sketch") -> Tensor:
-        """A drawing as the model hears it, (1, 1, T, H, W): 1 on its lines, which are thinned to a pixel, 0 elsewhere.
+        """A drawing as the model hears it, (1, K, T, H, W); see :func:`lines`."""
+        return self.heard(lines(drawing, name=name, shape=shape)).expand(-1, -1, shape[0], -1, -1)
 
-        The paper is of the drawing's most common colour (the median of each channel, alpha among them), so that dark
-        lines on white, light ones on black and coloured ones on nothing are all read; ink is what differs from it by
-        more than half as much as anything does. An area filled with ink is thinned too: draw its outline.
 
-        Args:
-            drawing: one still, which is held, or a frame for each of T.
-            shape: (T, H, W) of what the model is to make.
-            name: of the drawing, for messages.
+def lines(drawing: Clip, shape: Shape, *, name: str = "the sketch") -> Tensor:
+    """The lines of a drawing, thinned to a pixel: (1, 1, T, H, W), 1 on them and 0 elsewhere, where T may be 1.
 
-        Raises:
-            InputError: the drawing is of another size or length, or blank.
-        """
-        T, H, W = shape
-        if (drawing.height, drawing.width) != (H, W):
-            raise InputError(
-                f"{name} has {drawing.width}x{drawing.height} pixels and the model makes {W}x{H}: "
-                f"scale the drawing to {W}x{H}"
-            )
-        if drawing.n_frames not in (1, T):
-            raise InputError(
-                f"{name} has {drawing.n_frames} frames and {T} were asked for: give one still drawing, or {T} frames"
-            )
-        paper = drawing.video.flatten(1).median(1).values.view(-1, 1, 1, 1)
-        ink = (drawing.video - paper).abs().amax(0)  # (T, H, W), 2 from black to white
-        darkest = float(ink.max())
-        if darkest < 2.0 * INK:
-            raise InputError(f"{name} is blank: draw lines that stand out from the paper")
-        lines = _thinned((ink > darkest / 2.0).numpy())
-        return lines.expand(1, 1, T, H, W)
+    The paper is of the drawing's most common colour (the median of each channel, alpha among them), so that dark
+    lines on white, light ones on black and coloured ones on nothing are all read; ink is what differs from it by
+    more than half as much as anything does. An area filled with ink is thinned too: draw its outline.
+
+    Args:
+        drawing: one still, or a frame for each of T.
+        shape: (T, H, W) of what the model is to make.
+        name: of the drawing, for messages.
+
+    Raises:
+        InputError: the drawing is of another size or length, or blank.
+    """
+    T, H, W = shape
+    if (drawing.height, drawing.width) != (H, W):
+        raise InputError(
+            f"{name} has {drawing.width}x{drawing.height} pixels and the model makes {W}x{H}: "
+            f"scale the drawing to {W}x{H}"
+        )
+    if drawing.n_frames not in (1, T):
+        raise InputError(
+            f"{name} has {drawing.n_frames} frames and {T} were asked for: give one still drawing, or {T} frames"
+        )
+    paper = drawing.video.flatten(1).median(1).values.view(-1, 1, 1, 1)
+    ink = (drawing.video - paper).abs().amax(0)  # (T, H, W), 2 from black to white
+    darkest = float(ink.max())
+    if darkest < 2.0 * INK:
+        raise InputError(f"{name} is blank: draw lines that stand out from the paper")
+    return _thinned((ink > darkest / 2.0).numpy())
 
 
 def edges(clip: Clip) -> Tensor:
