@@ -160,6 +160,9 @@ class CoopConfig:
         persistent: share of the chains that go on from earlier revised samples of a replay memory.
         memory: how many revised samples the replay memory holds.
         ema: decay of the averaged generator that synthesizes; 0 for none.
+        regress: weight of the generator's regression: the mean of g(z, c) over z learns to be that of the clips of the
+            condition c, beside what the chains teach, by which alone it comes to hear a drawing slowly; 0 for none, as
+            in the paper.
         precision: "bf16" rounds what the convolutions of the descriptor and of a convolutional generator multiply, and
             what they hand on; weights, optimisers, sums, samples and the Langevin dynamics are float32 always.
     """
@@ -193,6 +196,7 @@ class CoopConfig:
     persistent: float = 0.0
     memory: int = 0
     ema: float = 0.0
+    regress: float = 0.0
     precision: Precision = "fp32"
 
 

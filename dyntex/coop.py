@@ -270,8 +270,11 @@ def teach(
 
         # G2 learn: descend |y_rev - g(z)|^2 / 2 gen_std^2
         gen_loss = (y_rev - y_gen).square().mean() / (2.0 * config.gen_std**2)
+        lesson = gen_loss
+        if config.regress:
+            lesson = lesson + config.regress * off_mean(t.gen, y_real, cond_real, rng=rng) / (2.0 * config.gen_std**2)
         t.opt_gen.zero_grad()
-        gen_loss.backward()
+        lesson.backward()
         gen_grad = descend(t.opt_gen, t.gen, config.grad_limit)
         if t.ema is not None:
             _average(t.ema, t.gen, min(config.ema, (1 + t.iteration) / (10 + t.iteration)))
@@ -288,6 +291,25 @@ def teach(
             ratios = torch.stack((chains / spread, frames / real_step))
             values = torch.cat((numbers, ratios)).tolist()
         yield StepInfo(t.iteration, *values)
+
+
+def off_mean(gen: AnyGenerator, y: Tensor, cond: Tensor, *, rng: torch.Generator) -> Tensor:
+    """How far the mean of the generator's clips is from that of the observed ones of the same conditions.
+
+    The product of the residuals of two independent latents, whose expectation is |E_z g(z, c) - y|^2: it is least where
+    E_z g(z, c) = E[y | c], and says nothing about how much the clips of a condition differ. (The square of one residual
+    would have them all be that mean.)
+
+    Args:
+        gen: the generator.
+        y: (B, C, T, H, W), observed clips.
+        cond: (B, K, T, H, W), their conditions.
+        rng: draws the latents, on the device of ``y``.
+    """
+    z = torch.randn((2 * len(y), *gen.latent_shape(y.shape[2])), generator=rng, device=y.device)
+    one, other = gen(z, torch.cat((cond, cond)))[:, :, : y.shape[2]].chunk(2)
+    product: Tensor = (one - y) * (other - y)
+    return product.mean()
 
 
 def revise(

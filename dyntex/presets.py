@@ -245,12 +245,13 @@ VIDEO_SET = CoopConfig(
     temperature=0.01,
     drift_limit=0.2,
     lr_des=1e-3,
-    lr_gen=1e-3,
+    lr_gen=2e-3,
     lr_decay=0.1,
     data_noise=0.05,
     persistent=0.8,
     memory=128,
     ema=0.99,
+    regress=4.0,
 )
 
 PRESETS: dict[str, CoopConfig] = {

@@ -14,7 +14,7 @@ from torch import Tensor
 from dyntex import streaming
 from dyntex.clip import Clip
 from dyntex.config import FULL, CoopConfig, DescriptorConfig, GaussianTextureConfig, GeneratorConfig, Head, Layer
-from dyntex.coop import Teaching, teach
+from dyntex.coop import Teaching, off_mean, teach
 from dyntex.coopnets import CoopNets, crops, observe
 from dyntex.errors import InputError, UsageError
 from dyntex.generator import Generator
@@ -254,16 +254,27 @@ def test_stretch_repeats_the_last_frame():
 
 # --- learning ----------------------------------------------------------------
 
+LINEAR = GeneratorConfig((1, 1, 1), (Layer(0, (1, FULL, FULL), padding="valid", activation="none"),), init_std=0.3)
+"""g(z, c) = W z + M c: its mean over z is g(0, c)."""
+
 
 def test_taught_by_a_linear_gaussian_law_the_generator_learns_its_conditional_mean(monkeypatch: pytest.MonkeyPatch):
     """p(y | c) = N(M c, s^2): Langevin steps shrink y - M c by a factor, so that E[y_rev | z, c] = r g + (1 - r) M c.
 
     The only g that this teaches nothing is M c, whatever z is; an affine generator can be it exactly.
     """
-    gen = GeneratorConfig((1, 1, 1), (Layer(0, (1, FULL, FULL), padding="valid", activation="none"),), init_std=0.3)
     des = DescriptorConfig((Head((Layer(1, (1, 1, 1), activation="none"),)),))
     config = CoopConfig(
-        "linear", des, gen, n_frames=1, min_frames=1, window=1, n_chains=64, iterations=400, lr_gen=0.02, lr_decay=0.01
+        "linear",
+        des,
+        LINEAR,
+        n_frames=1,
+        min_frames=1,
+        window=1,
+        n_chains=64,
+        iterations=400,
+        lr_gen=0.02,
+        lr_decay=0.01,
     )
     means = torch.rand(K, 1, 1, 4, 4, generator=seeded(1)) - 0.5
 
@@ -282,3 +293,46 @@ def test_taught_by_a_linear_gaussian_law_the_generator_learns_its_conditional_me
     z = torch.randn(K, *t.gen.latent_shape(1), generator=seeded(2))
     # The noise of the last of 64 chains' steps, s d ~ .1 each, averaged by Adam at a rate of 2e-4: about .01.
     torch.testing.assert_close(t.gen(z, cond).detach(), means, rtol=0, atol=0.04)
+
+
+def test_a_regression_on_the_mean_says_nothing_about_the_spread():
+    """E[off_mean] = |M c - y|^2 for g(z, c) = W z + M c, whose slope in W is 0; |g(z, c) - y|^2 would have 2 W."""
+    gen = Generator(LINEAR, (1, 1, 4, 4), rng=seeded(), condition_channels=K)
+    n = 40_000
+    y = torch.rand(1, 1, 1, 4, 4, generator=seeded(1)).expand(n, -1, -1, -1, -1)
+    cond = torch.eye(K)[:1].view(1, K, 1, 1, 1).expand(n, -1, 1, 4, 4)
+    loss = off_mean(gen, y, cond, rng=seeded(2))
+    with torch.no_grad():
+        expected = (gen(torch.zeros(1, *gen.latent_shape(1)), cond[:1]) - y[:1]).square().mean()
+    assert loss.item() == pytest.approx(float(expected), rel=0.03)
+    loss.backward()
+    weight = gen.layers[0].weight
+    W, slope = weight.detach()[..., 0], weight.grad[..., 0]
+    assert float(slope.norm()) < 0.1 * float((2.0 * W / W.numel()).norm())
+
+
+def test_by_regression_the_generator_learns_the_mean_of_each_condition_where_the_chains_stand_still(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    des = DescriptorConfig((Head((Layer(1, (1, 1, 1), activation="none"),)),))
+    config = CoopConfig(
+        "linear", des, LINEAR, n_frames=1, min_frames=1, window=1, n_chains=64, iterations=300,
+        lr_gen=0.02, lr_decay=0.01,
+    )  # fmt: skip
+    means = torch.rand(K, 1, 1, 4, 4, generator=seeded(1)) - 0.5
+    each = torch.eye(K).view(K, K, 1, 1, 1).expand(-1, -1, 1, 4, 4)
+    # Two clips of each condition, as far on either side of its mean.
+    video, cond = torch.cat((means - 0.2, means + 0.2)), torch.cat((each, each))
+    monkeypatch.setattr("dyntex.coop.revise", lambda des, y, *_, **__: y)
+    for weight in (0.0, 1.0):
+        t = Teaching(replace(config, regress=weight), video, rng=seeded(), condition_channels=K)
+        z = torch.zeros(K, *t.gen.latent_shape(1))
+        before = t.gen(z, each).detach()
+        for _ in teach(t, video, cond, rng=seeded()):
+            pass
+        taught = t.gen(z, each).detach()
+        assert float((before - means).abs().max()) > 0.3
+        if weight:
+            torch.testing.assert_close(taught, means, rtol=0, atol=0.06)
+        else:
+            assert torch.equal(taught, before)
