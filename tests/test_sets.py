@@ -105,6 +105,22 @@ def test_start_is_the_first_frame_of_each(tmp_path: Path) -> None:
     assert "4 are needed" in said[0]
 
 
+def test_clips_that_are_shorter_and_will_do_shorten_the_set(tmp_path: Path) -> None:
+    for name, length in (("a.mkv", 9), ("b.mkv", 6), ("c.mkv", 4)):
+        movie(tmp_path / name, length)
+    said: list[str] = []
+    members = read_set(tmp_path, size=SIZE, n_frames=8, least=5, notice=said.append)
+    assert [(member.name, member.clip.n_frames) for member in members] == [("a.mkv", 6), ("b.mkv", 6)]
+    assert np.array_equal(members[0].clip.to_uint8(), noise(9, *SIZE)[:6])
+    assert said == [
+        f"c.mkv was left out of the set: {tmp_path}/c.mkv has 4 frames from frame 0 on, and 5 are needed",
+        "b.mkv has 6 frames, to which all clips of the set are cut",
+    ]
+    said.clear()
+    assert [m.clip.n_frames for m in read_set(tmp_path, size=SIZE, n_frames=4, least=2, notice=said.append)] == [4] * 3
+    assert said == []
+
+
 def test_a_folder_of_frames_with_a_sound_beside_them_is_a_clip_still(tmp_path: Path) -> None:
     for i in range(4):
         still(tmp_path / "a" / f"{i}.png", level=i)

@@ -42,6 +42,7 @@ def read_set(
     *,
     size: Size,
     n_frames: int,
+    least: int | None = None,
     start: int = 0,
     labels: bool = False,
     captions: str | Path | None = None,
@@ -61,6 +62,8 @@ def read_set(
             is a member.
         size: side of a square, or (H, W), for all of them.
         n_frames: the length of each.
+        least: the fewest frames that will do, ``n_frames`` by default. Where a clip has fewer than ``n_frames`` and as
+            many as that, all are cut to the shortest.
         start: the first frame of each.
         labels: whether each subfolder is a class.
         captions: a table of what each member shows; see :func:`dyntex.media.captions.read_captions`.
@@ -70,7 +73,7 @@ def read_set(
         InputError: there is no such folder, or nothing in it can be used; a class has nothing, there is only one, or a
             member has none; a caption is missing, empty, given twice or of nothing in the folder.
     """
-    root = Path(source).expanduser()
+    root, needed = Path(source).expanduser(), least or n_frames
     if not root.is_dir():
         if n_frames > 1 or labels or captions is not None or kind_of(root) is not Kind.ARRAY:
             raise InputError(f"{source} is no folder: a set of clips is a folder of them")
@@ -87,9 +90,10 @@ def read_set(
     for name, path in paths.items():
         try:
             clip = read_clip(path, size=size, start=start, n_frames=n_frames, notice=say)
-            if clip.n_frames < n_frames:
+            if clip.n_frames < needed:
+                remedy = ": ask for fewer" if needed == n_frames else ""
                 raise InputError(
-                    f"{path} has {clip.n_frames} frames from frame {start} on, and {n_frames} are needed: ask for fewer"
+                    f"{path} has {clip.n_frames} frames from frame {start} on, and {needed} are needed{remedy}"
                 )
         except InputError as error:
             reasons.append(str(error))
@@ -100,7 +104,7 @@ def read_set(
         raise InputError(f"nothing in {source} can be used; the first of {len(reasons)} reasons is that {reasons[0]}")
     for lost in sorted(set(label_of.values()) - {member.label for member in found}):
         raise InputError(f"nothing of the class {lost!r} in {source} can be used: mend its files, or take it away")
-    return _alike(found, notice, moving=n_frames > 1)
+    return _alike(_as_short(found, n_frames, notice), notice, moving=n_frames > 1)
 
 
 def is_set(source: str | Path) -> bool:
@@ -169,6 +173,16 @@ def _labels(root: Path, names: Collection[str]) -> dict[str, str]:
     if len(classes) < 2:
         raise InputError(f"{root} has one class, {classes[0]!r}: give a subfolder for each of two or more")
     return label_of
+
+
+def _as_short(members: list[Member], n_frames: int, notice: Notice) -> list[Member]:
+    """The members, each cut to the frames of the shortest."""
+    shortest = min(members, key=lambda member: member.clip.n_frames)
+    length = shortest.clip.n_frames
+    if length == n_frames:
+        return members
+    notice(f"{shortest.name} has {length} frames, to which all clips of the set are cut")
+    return [replace(member, clip=member.clip.segment(0, length)) for member in members]
 
 
 def _alike(members: list[Member], notice: Notice, *, moving: bool) -> tuple[Member, ...]:
