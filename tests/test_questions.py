@@ -1,4 +1,4 @@
-"""The questions: five ways of teaching against closed forms, what judges their samples, and the sweep."""
+"""The questions: ways of teaching against closed forms, what judges their samples, and the sweep."""
 
 from __future__ import annotations
 
@@ -328,7 +328,8 @@ def test_a_sweep_is_resumed_and_its_page_is_of_its_cells(tiny: list[Subject], tm
     made: list[str] = []
     out, plan = tmp_path, replace(QUICK, seconds=0.05, steps=(0, 1, 3))
     results = fill(tiny, out, plan, command="RUN", on_cell=lambda key, _: made.append(key))
-    assert made == [f"bars / {way} / 0" for way in Way] + [f"stacked digits / {way} / 0" for way in (Way.COOP, Way.GAN)]
+    rivals = (Way.COOP, Way.REPLAY, Way.GAN)
+    assert made == [f"bars / {way} / 0" for way in Way] + [f"stacked digits / {way} / 0" for way in rivals]
     assert all((out / picture_of(key)).exists() for key in made)
     assert load_json(out / RESULTS) == results
     again: list[str] = []

@@ -90,11 +90,13 @@ TEXTURES = replace(
 )
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     DIGITS.preset: {
+        "cooperative with replay": {"persistent": 0.8, "memory": 512, "n_steps": 5, "lr_des": 1e-3},
         "generator alone": {"n_steps_z": 5},
         "VAE": {"lr_gen": 3e-3},
         "GAN": {"lr_des": 1e-3},
     },
     TEXTURES.preset: {
+        "cooperative with replay": {"persistent": 0.8, "memory": 64},
         "generator alone": {"n_steps_z": 5},
         "GAN": {"lr_des": 1e-3},
     },
@@ -103,7 +105,8 @@ SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
 
 The GAN's rates decide what is said of it: of the 1000 modes of stacked digits it covers 15 with a discriminator at 1e-4
 beside a generator at 1e-3, 127 with 2e-4, 670 with both at 2e-4, and 860 with both at 1e-3, which is taken. The VAE's
-rate on the digits turns its samples of clips grey.
+rate on the digits turns its samples of clips grey. Replay with the ten steps and the rate of the cooperative way
+without it is no gain on digits (2.35).
 """
 
 

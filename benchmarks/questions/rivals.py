@@ -1,4 +1,4 @@
-"""The same two networks taught in five ways: together, each alone, as a VAE and as a GAN.
+"""The same two networks taught in many ways: together, each alone, as a VAE and as a GAN.
 
 All begin at the same weights, draw the same windows of the same data and descend with Adam; each is an iterator that
 yields the iteration and ends when ``progress`` is 1, as :func:`dyntex.coop.teach` does, and mutates what it is given.

@@ -67,7 +67,7 @@ class Subject:
         real: real ones as samples, by what they are called, for the controls.
         clips: names of the clips that it was made from.
         times: how many times the plan's seconds each training has.
-        alone: whether all five ways learn from it (RQ1); otherwise the cooperative one and the GAN do (RQ3).
+        alone: whether all ways learn from it (RQ1); otherwise the cooperative ones and the GAN do (RQ3).
     """
 
     name: str

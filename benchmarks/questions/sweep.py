@@ -27,7 +27,7 @@ from dyntex.run import environment
 
 RESULTS = "questions.json"
 PAGE = "questions.md"
-RIVALS = (Way.COOP, Way.GAN)
+RIVALS = (Way.COOP, Way.REPLAY, Way.GAN)
 """The ways that are compared where modes are counted."""
 LOOKS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 0.98)
 """Shares of the training after which RQ2 looks at it."""

@@ -1,4 +1,4 @@
-"""Fitting in each of the five ways, for so many seconds of the processor, and drawing samples from what was fitted."""
+"""Fitting in each of the ways, for so many seconds of the processor, and drawing samples from what was fitted."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ class Way(StrEnum):
     """How the two networks are taught."""
 
     COOP = "cooperative"
+    REPLAY = "cooperative with replay"
+    """Most chains go on from where earlier ones ended, with the latents that began them."""
     DESCRIPTOR = "descriptor alone"
     GENERATOR = "generator alone"
     VAE = "VAE"
     GAN = "GAN"
 
 
+TOGETHER = (Way.COOP, Way.REPLAY)
 N_CHAINS = 512
 N_CLIP_CHAINS = 4
 """Persistent chains of the descriptor alone: of images, and of whole clips."""
@@ -98,7 +101,7 @@ def fit(
     n, T = config.n_chains, y_obs.shape[2]
     chains = y_obs[:0]
     match way:
-        case Way.COOP:
+        case Way.COOP | Way.REPLAY:
             steps: Iterator[object] = teach(t, y_obs, nothing(y_obs), rng=rng, progress=progress)
         case Way.DESCRIPTOR:
             # A chain is as long as a clip, so that it need not grow when samples are wanted; an iteration has so many
@@ -125,7 +128,7 @@ def fit(
             picked = torch.randperm(len(chains), generator=rng)[:n]
             return revised(t, chains[picked, :, :n_frames], rng=rng)
         made = generated(t, n, n_frames, rng=rng)
-        return revised(t, made, rng=rng) if way is Way.COOP else made
+        return revised(t, made, rng=rng) if way in TOGETHER else made
 
     return Fitted(t, draw)
 
