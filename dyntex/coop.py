@@ -33,7 +33,8 @@ class StepInfo:
         des_grad, gen_grad: norms of the parameters' gradients.
         chain_difference: mean |difference| between chains, as a share of that between the first chain and the clip;
             0 when all chains are alike.
-        frame_step: mean |frame-to-frame step| of the samples, as a share of the clip's; 0 when frozen, 1 when alive.
+        frame_step: mean |frame-to-frame step| of the samples, as a share of the clip's; 0 when frozen, 1 when alive
+            (and for stills).
     """
 
     iteration: int
@@ -228,10 +229,7 @@ def teach(
     config = t.config
     done = progress or (lambda iteration: iteration / config.iterations)
     n_frames = config.window or y_obs.shape[2]
-    # Bounded from below, because nothing is a share of a still clip's motion.
-    real_step = (
-        (y_obs[:, :, 1:] - y_obs[:, :, :-1]).abs().mean().clamp_min(1e-6) if y_obs.shape[2] > 1 else y_obs.new_ones(())
-    )
+    real_step = _motion(y_obs)
     while (share := done(t.iteration)) < 1.0:
         t.gen.train()
         _set_rates(t, share)
@@ -284,13 +282,18 @@ def teach(
             energy = t.des.reference_energy(y_rev).mean() - f_rev
             spread = (y_rev[:1] - y_real[:1]).abs().mean()
             chains = (y_rev[1:] - y_rev[:-1]).abs().mean() if len(y_rev) > 1 else spread
-            frames = (y_rev[:, :, 1:] - y_rev[:, :, :-1]).abs().mean() if n_frames > 1 else real_step
             move = (y_rev - start).square().mean().sqrt()
             # One transfer from the device for all numbers.
             numbers = torch.stack((f_real - f_rev, energy, gen_loss, move, des_grad, gen_grad))
-            ratios = torch.stack((chains / spread, frames / real_step))
+            ratios = torch.stack((chains / spread, _motion(y_rev) / real_step))
             values = torch.cat((numbers, ratios)).tolist()
         yield StepInfo(t.iteration, *values)
+
+
+def _motion(y: Tensor) -> Tensor:
+    """Mean absolute step from frame to frame, and a little, so that what stands still is as still as another such."""
+    steps = (y[:, :, 1:] - y[:, :, :-1]).abs()
+    return steps.sum() / max(1, steps.numel()) + 1e-6
 
 
 def off_mean(gen: AnyGenerator, y: Tensor, cond: Tensor, *, rng: torch.Generator) -> Tensor:
