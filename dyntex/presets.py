@@ -207,6 +207,7 @@ IMAGE_TEXTURE = replace(
 )
 
 # Clips, many or one, with a condition or none: latents one after another in time, each the beginning of a whole frame.
+# Steps no larger than the noise on the data, for the reason that image-texture has.
 VIDEO_SET = CoopConfig(
     "video-set",
     DescriptorConfig(
@@ -241,10 +242,10 @@ VIDEO_SET = CoopConfig(
     n_chains=8,
     iterations=1000,
     n_steps=5,
-    step=0.2,
+    step=0.1,
     temperature=0.01,
-    drift_limit=0.2,
-    lr_des=1e-3,
+    drift_limit=0.05,
+    lr_des=5e-4,
     lr_gen=2e-3,
     lr_decay=0.1,
     data_noise=0.05,
