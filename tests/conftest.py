@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+
+# Before torch is imported here and in the commands that tests run: their tensors are tiny, and two threads that wait
+# for each other on a core that something else uses take many times as long as one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pathlib import Path
 
 import pytest
