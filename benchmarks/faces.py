@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.clock import Clock
 from benchmarks.metrics import psnr
 from benchmarks.summary import grid
 from dyntex.clip import Clip
@@ -78,12 +78,11 @@ def controls(train: Tensor) -> dict[str, Fill]:
 
 def teach(train: Tensor, *, seconds: float) -> CoopNets:
     """``image-set`` of the faces, by so many seconds of the processor."""
-    began = time.process_time()
     return CoopNets.fit(
         [Clip(face, FPS) for face in train],
         preset("image-set"),
         rng=torch.Generator().manual_seed(0),
-        progress=lambda _: (time.process_time() - began) / seconds,
+        progress=Clock(seconds).share,
     )
 
 

@@ -13,6 +13,7 @@ import torch
 from commands import dyntex
 from torch import Tensor
 
+from benchmarks.clock import Clock
 from benchmarks.data import Ground, find_clips, prepare
 from benchmarks.questions.digits import Digits
 from benchmarks.questions.judge import frechet, mean_nearest, modes, relative_frechet, train_judge
@@ -27,7 +28,7 @@ from benchmarks.questions.rivals import (
 )
 from benchmarks.questions.subjects import QUICK, Subject, stacked, texture, texture_set
 from benchmarks.questions.sweep import RESULTS, fill, picture_of, run, settings_of
-from benchmarks.questions.ways import Clock, Way, fit
+from benchmarks.questions.ways import Way, fit
 from dyntex.checkpoint import load_json, save_json
 from dyntex.clip import Clip
 from dyntex.config import FULL, CoopConfig, DescriptorConfig, GeneratorConfig, Head, Layer

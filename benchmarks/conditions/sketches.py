@@ -37,14 +37,15 @@ def study(effort: Effort, config: CoopConfig) -> Found:
     n_train, n_heldout = (6, 2) if effort.quick else (N_TRAIN, N_HELDOUT)
     clips = [_flame(seed, effort.size, N_FRAMES) for seed in range(n_train)]
     heldout = [_flame(1000 + seed, effort.size, effort.window) for seed in range(n_heldout)]
-    sketches, heard = torch.cat([edges(clip) for clip in clips]), Sketches().heard
-    model = taught(folder / "model", clips, config, effort=effort, cond=heard(sketches), condition=Sketches())
+    sketches, condition = torch.cat([edges(clip) for clip in clips]), Sketches()
+    cond = condition.heard(sketches)
+    model = taught(folder / "model", clips, config, effort=effort, cond=cond, condition=condition)
     rules = Rules.fit(torch.stack([clip.video for clip in clips]), sketches)
 
     asked = [edges(clip) for clip in heldout]
     draws = [
-        [model.synthesize(effort.window, rng=effort.rng(1 + k), cond=heard(sketch)) for k in range(effort.n_samples)]
-        for sketch in asked
+        [model.synthesize(effort.window, rng=effort.rng(1 + k), cond=heard) for k in range(effort.n_samples)]
+        for heard in map(condition.heard, asked)
     ]
     others = [*heldout[1:], heldout[0]]
     made: dict[str, list[list[Clip]]] = {

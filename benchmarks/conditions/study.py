@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.clock import Clock
 from dyntex.checkpoint import CONFIG, load_json, save_json
 from dyntex.clip import Clip
 from dyntex.condition import Condition, to_json
@@ -112,15 +112,13 @@ def taught(
     """The model in a folder, or one that is taught now, for a share of the seconds, and kept there."""
     if (folder / CONFIG).exists():
         return CoopNets.load(folder)
-    began = time.process_time()
-    seconds = share * effort.seconds
     model = CoopNets.fit(
         clips,
         config,
         rng=effort.rng(),
         cond=cond,
         condition=None if condition is None else to_json(condition),
-        progress=lambda _: (time.process_time() - began) / seconds,
+        progress=Clock(share * effort.seconds).share,
     )
     folder.mkdir(parents=True, exist_ok=True)
     model.save(folder)

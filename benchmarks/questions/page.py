@@ -60,16 +60,18 @@ def _one(cells: Sequence[Cell]) -> list[str]:
 
 def _verdict(cells: Sequence[Cell], named: Sequence[str]) -> str:
     """How often each cooperative way is ahead of the others, subject by subject, on the mean over seeds."""
-    sentences = []
-    for ours in TOGETHER:
-        said = []
-        for way in Way:
-            if way is not ours:
-                pairs = [(_values(cells, name, ours, "score"), _values(cells, name, way, "score")) for name in named]
-                both = [(statistics.fmean(a), statistics.fmean(b)) for a, b in pairs if a and b]
-                said.append(f"{way} on {sum(a < b for a, b in both)} of {len(both)}")
-        sentences.append(f"By its mean score the way *{ours}* is ahead of: " + "; ".join(said) + ".")
-    return " ".join(sentences)
+    return " ".join(
+        f"By its mean score the way *{ours}* is ahead of: "
+        + "; ".join(_ahead(cells, named, ours, way) for way in Way if way is not ours)
+        + "."
+        for ours in TOGETHER
+    )
+
+
+def _ahead(cells: Sequence[Cell], named: Sequence[str], ours: Way, way: Way) -> str:
+    pairs = [(_values(cells, name, ours, "score"), _values(cells, name, way, "score")) for name in named]
+    both = [(statistics.fmean(a), statistics.fmean(b)) for a, b in pairs if a and b]
+    return f"{way} on {sum(a < b for a, b in both)} of {len(both)}"
 
 
 def _two(cells: Sequence[Cell]) -> list[str]:

@@ -12,11 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.clock import Clock
 from benchmarks.data import Source
 from benchmarks.questions.nets import CLIP_SIZE, SETTINGS
 from benchmarks.questions.rivals import noise
 from benchmarks.questions.subjects import Numbers, Plan, Subject, subjects
-from benchmarks.questions.ways import Clock, Fitted, Way, fit, generated, revised
+from benchmarks.questions.ways import TOGETHER, Fitted, Way, fit, generated, revised
 from benchmarks.results import claim
 from dyntex.checkpoint import load_json, save_json
 from dyntex.config import to_json
@@ -27,7 +28,7 @@ from dyntex.run import environment
 
 RESULTS = "questions.json"
 PAGE = "questions.md"
-RIVALS = (Way.COOP, Way.REPLAY, Way.GAN)
+RIVALS = (*TOGETHER, Way.GAN)
 """The ways that are compared where modes are counted."""
 LOOKS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 0.98)
 """Shares of the training after which RQ2 looks at it."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 import torch
@@ -42,29 +40,6 @@ N_CHAINS = 512
 N_CLIP_CHAINS = 4
 """Persistent chains of the descriptor alone: of images, and of whole clips."""
 BATCH = 64
-
-
-@dataclass
-class Clock:
-    """A budget in seconds of the processor, so that a machine that others use changes no number; looks are free."""
-
-    seconds: float
-    spent: float = 0.0
-    began: float = field(default_factory=time.process_time)
-
-    def share(self, _: int) -> float:
-        """Of the budget, what is gone; as ``progress`` of :func:`dyntex.coop.teach`."""
-        return self.elapsed / self.seconds
-
-    @property
-    def elapsed(self) -> float:
-        return time.process_time() - self.began
-
-    @contextmanager
-    def stopped(self) -> Iterator[None]:
-        before = time.process_time()
-        yield
-        self.began += time.process_time() - before
 
 
 @dataclass(frozen=True)
