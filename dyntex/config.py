@@ -199,6 +199,11 @@ class CoopConfig:
     regress: float = 0.0
     precision: Precision = "fp32"
 
+    @property
+    def least_frames(self) -> int:
+        """The shortest clip that can be learnt from."""
+        return max(self.min_frames, self.window)
+
 
 def to_json(config: Any) -> Any:
     """A config as plain dictionaries, lists, numbers and strings."""

@@ -304,8 +304,8 @@ def check_clip(clip: Clip, config: CoopConfig) -> None:
     Raises:
         InputError: the clip has too few frames.
     """
-    if clip.n_frames < max(config.min_frames, config.window):
+    if clip.n_frames < config.least_frames:
         raise InputError(
             f"the clip has {clip.n_frames} frame{'s' * (clip.n_frames != 1)}; preset {config.preset!r} needs at least "
-            f"{max(config.min_frames, config.window)}"
+            f"{config.least_frames}"
         )

@@ -48,7 +48,7 @@ def choose_config(
             f"--size {size[0]}x{size[1]} cannot be made by preset {config.preset!r}, whose sides are multiples "
             f"of {config.multiple}: choose {near}"
         )
-    least = max(config.min_frames, config.window)
+    least = config.least_frames
     if clip_frames is not None and clip_frames < least:
         raise UsageError(f"--clip-frames {clip_frames} is too few for preset {config.preset!r}: give at least {least}")
     return config if iterations is None else replace(config, iterations=iterations)

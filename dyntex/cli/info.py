@@ -114,7 +114,7 @@ def _cost(source: str, only: str | None, clip_frames: int | None, device: str, *
     for config in presets:
         height, width = choices.choose_size(source, config)
         n_frames = min(clip_frames or config.n_frames, about.n_frames or config.n_frames)
-        if n_frames < max(config.min_frames, config.window):
+        if n_frames < config.least_frames:
             rows.append({"preset": config.preset, "problem": f"the clip has {n_frames} frames"})
             continue
         teller.say(f"measuring a step of {config.preset} at {width}x{height}")

@@ -127,7 +127,7 @@ class Work:
                 self.source,
                 size=size or self.config.size,
                 n_frames=n_frames or self.config.n_frames,
-                least=n_frames or max(self.config.min_frames, self.config.window),
+                least=n_frames or self.config.least_frames,
                 start=start,
                 labels=said.labels,
                 captions=said.captions,
