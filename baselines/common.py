@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dyntex.clip import Clip, concatenate
 from dyntex.errors import InputError, UsageError
-from dyntex.linear import CHUNK, LinearLaw
+from dyntex.textures.linear import CHUNK, LinearLaw
 
 MAX_ORDER = 50  # the literature's largest (Doretto et al. 2003 use 10 to 50 states)
 
@@ -101,7 +101,7 @@ class LinearVideo:
             rng: the source of the noise.
             anchor: start from the state of this clip's first frame, which then is the first frame as the model sees
                 it. ``None`` draws the first state from the stationary law.
-            loop: whether the last frame leads into the first, as :meth:`dyntex.linear.LinearLaw.loop` says.
+            loop: whether the last frame leads into the first, as :meth:`dyntex.textures.linear.LinearLaw.loop` says.
         """
         require_length(n_frames)
         x0 = None if anchor is None else self.states(anchor)[0]

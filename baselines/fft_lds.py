@@ -22,7 +22,7 @@ from baselines.common import (
     require_training_frames,
 )
 from dyntex.clip import Clip
-from dyntex.linear import LinearLaw, fit_law
+from dyntex.textures.linear import LinearLaw, fit_law
 
 
 @dataclass(frozen=True)

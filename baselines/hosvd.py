@@ -23,7 +23,7 @@ from baselines.common import (
     smallest_rank,
 )
 from dyntex.clip import Clip
-from dyntex.linear import LinearLaw, fit_law
+from dyntex.textures.linear import LinearLaw, fit_law
 
 
 @dataclass(frozen=True)

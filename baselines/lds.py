@@ -5,7 +5,7 @@ Doretto, Chiuso, Wu, Soatto, "Dynamic Textures", IJCV 51(2), 2003:
     x_{t+1} = A x_t + B e_t,    y_t = C x_t + mean,    e_t ~ N(0, I).
 
 A caution: where motion is slow against the clip's length, least squares knows little of the stationary law (see
-``dyntex.linear.fit_law``). Of 64 frames of fire it keeps 106 % of the variance in its subspace, of a falling
+``dyntex.textures.linear.fit_law``). Of 64 frames of fire it keeps 106 % of the variance in its subspace, of a falling
 fountain 46 %, of a slow sea 6 %: a free synthesis of those is too calm, an anchored one calms down.
 """
 
@@ -30,7 +30,7 @@ from baselines.common import (
     smallest_rank,
 )
 from dyntex.clip import Clip
-from dyntex.linear import LinearLaw, fit_law
+from dyntex.textures.linear import LinearLaw, fit_law
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,10 @@ from baselines import METHODS
 from benchmarks.data import Ground, Source, find_clips, prepare
 from benchmarks.summary import grid
 from benchmarks.tasks import SAMPLES, measure, rng_for
-from dyntex.checkpoint import load_json, save_json
-from dyntex.config import CoopConfig, to_json
-from dyntex.coopnets import CoopNets
-from dyntex.presets import FAST
+from dyntex.coopnets.checkpoint import load_json, save_json
+from dyntex.coopnets.config import CoopConfig, to_json
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.presets import FAST
 
 LDS = "LDS"
 WHOLE = "fast, untaught"

@@ -12,7 +12,7 @@ from benchmarks.methods import RANDOM, check_method, controls_of
 from benchmarks.metrics import SSIM_WINDOW
 from benchmarks.statistics.filters import MIN_SIDE
 from benchmarks.tasks import check_task
-from dyntex.checkpoint import load_json
+from dyntex.coopnets.checkpoint import load_json
 from dyntex.errors import UsageError
 
 Row = dict[str, Any]

@@ -16,7 +16,7 @@ class Clock:
     began: float = field(default_factory=time.process_time)
 
     def share(self, _: int) -> float:
-        """Of the budget, what is gone; as ``progress`` of :func:`dyntex.coop.teach`."""
+        """Of the budget, what is gone; as ``progress`` of :func:`dyntex.coopnets.train.teach`."""
         return self.elapsed / self.seconds
 
     @property

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from benchmarks.inference import infer
 from dyntex.clip import Clip
-from dyntex.coop import revise
-from dyntex.coopnets import CoopNets
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.train import revise
 
 ANCHOR_FRAMES = 4
 """Frames that an anchored synthesis may see: one step of the latent of the paper's generators, whose stride is 4."""

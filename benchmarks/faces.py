@@ -21,11 +21,11 @@ from benchmarks.clock import Clock
 from benchmarks.metrics import psnr
 from benchmarks.summary import grid
 from dyntex.clip import Clip
-from dyntex.coopnets import CoopNets
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.presets import preset
+from dyntex.inpainting import finished, recover
+from dyntex.inpainting.with_model import complete
 from dyntex.media import write_png
-from dyntex.presets import preset
-from dyntex.recover import finished, recover
-from dyntex.recover.learnt import complete
 
 SIDE = 32
 N_FACES = 100

@@ -16,8 +16,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from dyntex.coop import AnyGenerator
-from dyntex.gaussian_texture import GaussianTextureGenerator
+from dyntex.coopnets.train import AnyGenerator
+from dyntex.networks.shot_noise import GaussianTextureGenerator
 
 STEPS = 60
 """Iterations of L-BFGS from nothing."""

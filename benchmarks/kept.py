@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.conditioned import Conditioned
-from dyntex.checkpoint import load_json, save_json
 from dyntex.clip import Clip
-from dyntex.config import CoopConfig
-from dyntex.coopnets import CoopNets
+from dyntex.coopnets.checkpoint import load_json, save_json
+from dyntex.coopnets.config import CoopConfig
+from dyntex.coopnets.model import CoopNets
 from dyntex.errors import DyntexError
 
 FITTED = "fitted.json"

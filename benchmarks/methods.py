@@ -14,10 +14,10 @@ from baselines.controls import Copy, MeanFrame, ShuffledFrames, WhiteNoise, repe
 from benchmarks.conditioned import Conditioned
 from benchmarks.data import Ground, Source, fresh_sample, has_known_law
 from dyntex.clip import Clip
-from dyntex.config import CoopConfig, suggest
-from dyntex.coopnets import CoopNets
-from dyntex.errors import UsageError
-from dyntex.presets import PRESETS
+from dyntex.coopnets.config import CoopConfig
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.presets import PRESETS
+from dyntex.errors import UsageError, suggest
 
 COOP = "coop"
 """Another name of the preset ``fast``."""

@@ -13,9 +13,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from benchmarks.reference import Reference
-from dyntex.config import CoopConfig
-from dyntex.coop import Teaching, descend, revise
-from dyntex.coopnets import nothing
+from dyntex.coopnets.config import CoopConfig
+from dyntex.coopnets.model import nothing
+from dyntex.coopnets.train import Teaching, descend, revise
 
 STAGES = ("G0", "D1", "D2", "G2", "optimiser")
 """Generate, revise by one Langevin step, gradients of the descriptor, of the generator, Adam over all weights."""
@@ -39,7 +39,7 @@ class Way(Protocol):
 
 
 class Toolkit:
-    """What :func:`dyntex.coop.teach` does in one iteration of a paper preset, stage by stage."""
+    """What :func:`dyntex.coopnets.train.teach` does in one iteration of a paper preset, stage by stage."""
 
     def __init__(self, t: Teaching, *, n_frames: int) -> None:
         self.t = t

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from benchmarks.summary import Column, Row, per_clip, summarise, table
 from benchmarks.tasks import HORIZONS
 from dyntex.clip import Clip
-from dyntex.report.curves import GREY, STYLE
+from dyntex.experiment.report.curves import GREY, STYLE
 
 # Okabe and Ito's colours, which the colour-blind can tell apart; the real clips are grey, and so are the controls.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B8A800")

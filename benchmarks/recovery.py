@@ -23,11 +23,10 @@ from benchmarks.data import Source
 from benchmarks.metrics import SSIM_RADIUS, SSIM_SIGMA, SSIM_WINDOW
 from benchmarks.results import claim
 from dyntex.clip import Clip
-from dyntex.config import suggest
-from dyntex.errors import InputError, UsageError
-from dyntex.masks import check_mask, read_array
+from dyntex.errors import InputError, UsageError, suggest
+from dyntex.inpainting import METHODS, recover
+from dyntex.inpainting.masks import check_mask, read_array
 from dyntex.media import read_clip
-from dyntex.recover import METHODS, recover
 
 CELLS = 8
 """Blocks along a side of the frame: 16 pixels of 128."""
@@ -160,7 +159,7 @@ def run(
         sources: the clips.
         out: the folder; its ``config.json`` says what it is about, and the page lies beside the rows.
         size, n_frames: of the clips and masks.
-        methods: names of :data:`dyntex.recover.METHODS`.
+        methods: names of :data:`dyntex.inpainting.METHODS`.
         mask_files: further masks, see :func:`shipped_mask`.
         seeds: how many, 0 to seeds - 1.
         on_row: told of every new row, of how many are done, and of how many there are.

@@ -1,8 +1,8 @@
 """The paper's networks and one cooperative iteration, written the obvious way.
 
-Nothing here is shared with :mod:`dyntex.layers` or :mod:`dyntex.coop`: ``nn.Conv3d``, ``nn.ConvTranspose3d``,
-``nn.BatchNorm3d`` and Adam on contiguous float32 tensors, as one would first write Xie et al. (2020), algorithm 1. It
-is what the toolkit's speed is measured against, and what its numbers are checked against.
+Nothing here is shared with :mod:`dyntex.networks.layers` or :mod:`dyntex.coopnets.train`: ``nn.Conv3d``,
+``nn.ConvTranspose3d``, ``nn.BatchNorm3d`` and Adam on contiguous float32 tensors, as one would first write Xie et al.
+(2020), algorithm 1. It is what the toolkit's speed is measured against, and what its numbers are checked against.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dyntex.config import FULL, CoopConfig, GeneratorConfig, Layer
-from dyntex.coop import Teaching
+from dyntex.coopnets.config import CoopConfig
+from dyntex.coopnets.train import Teaching
 from dyntex.errors import UsageError
-from dyntex.layers import FullFrameConv, FullFrameConvTranspose
+from dyntex.networks.architecture import FULL, GeneratorConfig, Layer
+from dyntex.networks.layers import FullFrameConv, FullFrameConvTranspose
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "none": nn.Identity}
 

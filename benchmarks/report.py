@@ -13,8 +13,8 @@ from benchmarks.protocol import CAPTIONS, TITLES, protocol, setting
 from benchmarks.run import LOSSLESS
 from benchmarks.summary import COLUMNS, Column, Summary, best, column_of, per_clip, shown, table
 from dyntex.clip import Clip
+from dyntex.experiment.report.page import data_uri, png_uri
 from dyntex.media import read_clip, write_clip
-from dyntex.report.page import data_uri, png_uri
 
 REPORT = "report.html"
 QUALITY = 20

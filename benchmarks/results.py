@@ -12,9 +12,9 @@ import torch
 
 from benchmarks.cells import TIMINGS, Row, Settings, groups, read_row
 from benchmarks.data import Source
-from dyntex.checkpoint import load_json, save_json
+from dyntex.coopnets.checkpoint import load_json, save_json
 from dyntex.errors import InputError, UsageError
-from dyntex.run import environment
+from dyntex.experiment.run import environment
 
 SCHEMA_VERSION = 1
 CONFIG = "config.json"

@@ -18,8 +18,8 @@ from benchmarks.methods import Fitted, fit, is_neural, neural_config
 from benchmarks.results import RESULTS, claim, collect
 from benchmarks.speed import measure_speed
 from benchmarks.tasks import draw, draw_control, measure
-from dyntex.checkpoint import load_json, save_json
 from dyntex.clip import Clip
+from dyntex.coopnets.checkpoint import load_json, save_json
 from dyntex.errors import DyntexError, InputError
 from dyntex.media import read_clip, write_clip
 

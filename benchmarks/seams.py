@@ -1,8 +1,9 @@
 """Seams of loops: per clip and method, where the step from the last frame to the first lies among the clip's own.
 
 ``python -m benchmarks.seams CLIPS... --out loops.md`` writes the page. A loop is drawn as ``--loop`` draws it, and its
-seam measured as the command tells it (:mod:`dyntex.seam`). Beside the loops stand an open end, which is the same
-method's free sample played as if it were one, and the real clip's own places, of which not all are ordinary either.
+seam measured as the command tells it (:mod:`dyntex.textures.loop_seam`). Beside the loops stand an open end, which
+is the same method's free sample played as if it were one, and the real clip's own places, of which not all are
+ordinary either.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ import torch
 from baselines import METHODS
 from benchmarks.data import find_clips
 from dyntex.clip import Clip
-from dyntex.coopnets import CoopNets
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.presets import FAST
 from dyntex.media import read_clip
-from dyntex.presets import FAST
-from dyntex.seam import ORDINARY, Seam, along, percentile, seam
-from dyntex.stationarity import already_loops, spatial
+from dyntex.textures.loop_seam import ORDINARY, Seam, along, percentile, seam
+from dyntex.textures.stationarity import already_loops, spatial
 
 LINEAR = ("lds", "fft-lds", "hosvd")
 LENGTHS = (16, 32, 64)

@@ -16,8 +16,7 @@ from benchmarks.methods import CONTROLS, Fitted
 from benchmarks.metrics import exact_frames, psnr, ssim
 from benchmarks.statistics import copy_distance, diversity
 from dyntex.clip import Clip
-from dyntex.config import suggest
-from dyntex.errors import UsageError
+from dyntex.errors import UsageError, suggest
 
 TASKS = ("paper", "statistics", "extrapolation", "speed")
 HORIZONS = (1, 2, 4, 8, 16, 32)

@@ -21,11 +21,11 @@ from torch import Tensor
 from benchmarks.data import Ground, find_clips, prepare
 from benchmarks.summary import grid
 from dyntex.clip import Clip
-from dyntex.coopnets import CoopNets
-from dyntex.extent import resized
-from dyntex.presets import FAST_ST
-from dyntex.quilt import quilt
-from dyntex.seam import seam
+from dyntex.coopnets.capabilities import resized
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.presets import FAST_ST
+from dyntex.textures.loop_seam import seam
+from dyntex.textures.quilting import quilt
 
 EVERYWHERE = (True, True, True)
 

@@ -6,6 +6,9 @@ turns them into a line on stderr and an exit code.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class DyntexError(Exception):
     """Base of all errors that dyntex raises on purpose (exit code 1)."""
@@ -47,3 +50,9 @@ class StoppedError(DyntexError):
     """The user stopped the run; what was learnt so far is saved (exit code 130)."""
 
     exit_code = 130
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` for the nearest known word, or nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

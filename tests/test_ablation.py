@@ -14,9 +14,9 @@ import torch
 from benchmarks import ablation
 from benchmarks.ablation import LDS, PARTS, WHOLE, Cell, cells, page, taught_row, training, write
 from benchmarks.data import Source, find_clips, prepare
-from dyntex.config import to_json
-from dyntex.coopnets import CoopNets
-from dyntex.presets import FAST
+from dyntex.coopnets.config import to_json
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.presets import FAST
 
 CLIPS = [Source("a", "example:ripples"), Source("b", "example:flame")]
 

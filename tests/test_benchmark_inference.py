@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.inference import FAR, STEPS, descend, infer, linear_mode, unbend
-from dyntex.config import GaussianTextureConfig
 from dyntex.examples import make
-from dyntex.gaussian_texture import GaussianTextureGenerator
+from dyntex.networks.architecture import GaussianTextureConfig
+from dyntex.networks.shot_noise import GaussianTextureGenerator
 
 STD = 0.3
 """Not 1, so that a forgotten sigma shows."""

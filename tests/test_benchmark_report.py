@@ -26,10 +26,10 @@ from benchmarks.statistics import STATISTICS
 from benchmarks.summary import Column, Summary, best, shown, summarise, table
 from dyntex.cli import app
 from dyntex.clip import Clip
-from dyntex.coopnets import CoopNets
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.presets import FAST
 from dyntex.errors import DyntexError, InputError
 from dyntex.examples import make
-from dyntex.presets import FAST
 
 
 def row(method: str, clip: str, seed: int, value: float | None, *, control: bool = False) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dyntex.checkpoint import Checkpoints, load_json, load_tensors, make_folder, save_json, save_tensors
+from dyntex.coopnets.checkpoint import Checkpoints, load_json, load_tensors, make_folder, save_json, save_tensors
 from dyntex.errors import DyntexError, InputError, UsageError
 
 

@@ -23,10 +23,10 @@ from media_files import noise, write_video
 from dyntex.cli import words
 from dyntex.cli.output import Output
 from dyntex.cli.progress import Teller
-from dyntex.coopnets import CoopNets
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.presets import FAST
 from dyntex.media import read_clip
 from dyntex.media.sheet import BESIDE_GAP, GAP, ROW_GAP
-from dyntex.presets import FAST
 
 KEYS = {
     "schema_version",
@@ -387,7 +387,7 @@ def test_running_out_of_memory_has_its_exit_code(
 
 
 def test_an_allocation_that_no_machine_can_serve_is_recognised() -> None:
-    from dyntex.memory import is_out_of_memory
+    from dyntex.experiment.memory import is_out_of_memory
 
     with pytest.raises((RuntimeError, MemoryError)) as raised:
         torch.empty(2**50)

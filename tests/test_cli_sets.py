@@ -17,13 +17,14 @@ from commands import done, dyntex
 from media_files import noise, write_video
 from torch import Tensor
 
-from dyntex.cli.lesson import Said, default_preset
-from dyntex.condition import encoder
-from dyntex.config import GeneratorConfig, Layer, to_json
-from dyntex.coopnets import CoopNets
+from dyntex.cli.training_set import Said, default_preset
+from dyntex.conditions import encoder
+from dyntex.coopnets.config import to_json
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.presets import PRESETS
 from dyntex.errors import InputError
 from dyntex.media import read_clip
-from dyntex.presets import PRESETS
+from dyntex.networks.architecture import GeneratorConfig, Layer
 
 SIDE = 16
 FRAMES = 16

@@ -23,9 +23,10 @@ from benchmarks.conditions.sketches import Rules, follows
 from benchmarks.conditions.study import Effort, Found, taught
 from benchmarks.questions.judge import Judge
 from dyntex.clip import Clip
-from dyntex.condition import Labels
-from dyntex.config import CoopConfig, DescriptorConfig, GeneratorConfig, Head, Layer
+from dyntex.conditions import Labels
+from dyntex.coopnets.config import CoopConfig
 from dyntex.errors import InputError, UsageError
+from dyntex.networks.architecture import DescriptorConfig, GeneratorConfig, Head, Layer
 
 FPS = Fraction(12)
 

@@ -8,20 +8,10 @@ from typing import Any
 
 import pytest
 
-from dyntex.config import (
-    FULL,
-    CoopConfig,
-    DescriptorConfig,
-    GaussianTextureConfig,
-    GeneratorConfig,
-    Head,
-    Layer,
-    from_json,
-    suggest,
-    to_json,
-)
-from dyntex.errors import UsageError
-from dyntex.presets import FAST, PRESETS
+from dyntex.coopnets.config import CoopConfig, from_json, to_json
+from dyntex.coopnets.presets import FAST, PRESETS
+from dyntex.errors import UsageError, suggest
+from dyntex.networks.architecture import FULL, DescriptorConfig, GaussianTextureConfig, GeneratorConfig, Head, Layer
 
 
 def data(name: str = "paper-fc64") -> Any:

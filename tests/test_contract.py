@@ -13,9 +13,10 @@ import torch
 
 from baselines import CONTROLS, METHODS
 from dyntex.clip import Clip, Synthesizer, concatenate
-from dyntex.config import CoopConfig, DescriptorConfig, GaussianTextureConfig, Head, Layer
-from dyntex.coopnets import CoopNets
+from dyntex.coopnets.config import CoopConfig
+from dyntex.coopnets.model import CoopNets
 from dyntex.errors import InputError, UsageError
+from dyntex.networks.architecture import DescriptorConfig, GaussianTextureConfig, Head, Layer
 
 FPS = Fraction(30000, 1001)
 T = 18

@@ -12,12 +12,13 @@ import pytest
 import safetensors.torch
 import torch
 
-import dyntex.guard
+import dyntex.coopnets.watchdog
 from dyntex.clip import Clip
-from dyntex.config import CoopConfig, DescriptorConfig, GaussianTextureConfig, GeneratorConfig, Head, Layer
-from dyntex.coop import StepInfo, revise
-from dyntex.coopnets import CoopNets, nothing
+from dyntex.coopnets.config import CoopConfig
+from dyntex.coopnets.model import CoopNets, nothing
+from dyntex.coopnets.train import StepInfo, revise
 from dyntex.errors import DivergedError, InputError, UsageError
+from dyntex.networks.architecture import DescriptorConfig, GaussianTextureConfig, GeneratorConfig, Head, Layer
 
 FPS = Fraction(30000, 1001)
 T, H, W = 12, 8, 12
@@ -230,13 +231,13 @@ def test_a_fit_that_runs_away_is_rolled_back_and_then_given_up(monkeypatch: pyte
         CoopNets.fit(clip(), wild, rng=seeded(), notice=notices.append)
     assert len(notices) == 3
     # One bad iteration is survived, and leaves a model as if the step had been half from there on.
-    trouble = dyntex.guard.Watch.trouble
+    trouble = dyntex.coopnets.watchdog.Watch.trouble
     once = iter([True])
 
-    def bad_once(watch: dyntex.guard.Watch, info: StepInfo) -> str | None:
+    def bad_once(watch: dyntex.coopnets.watchdog.Watch, info: StepInfo) -> str | None:
         return "a test" if info.iteration == 2 and next(once, False) else trouble(watch, info)
 
-    monkeypatch.setattr(dyntex.guard.Watch, "trouble", bad_once)
+    monkeypatch.setattr(dyntex.coopnets.watchdog.Watch, "trouble", bad_once)
     notices.clear()
     told: list[int] = []
     model = CoopNets.fit(clip(), TINY, rng=seeded(), notice=notices.append, on_step=lambda i: told.append(i.iteration))

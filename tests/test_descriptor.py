@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dyntex.config import FULL, DescriptorConfig, Head, Layer
-from dyntex.descriptor import Descriptor
+from dyntex.coopnets.presets import FAST, FC_S, FRAME_2, FRAME_3, ST
 from dyntex.errors import UsageError
-from dyntex.presets import FAST, FC_S, FRAME_2, FRAME_3, ST
+from dyntex.networks.architecture import FULL, DescriptorConfig, Head, Layer
+from dyntex.networks.descriptor import Descriptor
 
 ALWAYS = (True, True, True)
 CONV = Head((Layer(4, (3, 4, 4), (1, 2, 2), activation="silu"), Layer(2, (2, 3, 3), (2, 1, 1), activation="tanh")))

@@ -10,10 +10,10 @@ import pytest
 import torch
 from test_run import CONFIG
 
-from dyntex import estimate as module
-from dyntex.coop import Teaching
+from dyntex.coopnets.train import Teaching
 from dyntex.errors import MemoryLimitError
-from dyntex.estimate import Estimate, estimate
+from dyntex.experiment import estimate as module
+from dyntex.experiment.estimate import Estimate, estimate
 
 SHAPE = (3, 8, 16, 16)
 

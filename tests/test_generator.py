@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dyntex.config import GeneratorConfig, Layer
-from dyntex.coop import networks
+from dyntex.coopnets.presets import FC_S_64, FC_S_128, PRESETS, ST_GENERATOR
+from dyntex.coopnets.train import networks
 from dyntex.errors import UsageError
-from dyntex.generator import Generator
-from dyntex.layers import FullFrameConvTranspose
-from dyntex.presets import FC_S_64, FC_S_128, PRESETS, ST_GENERATOR
+from dyntex.networks.architecture import GeneratorConfig, Layer
+from dyntex.networks.generator import Generator
+from dyntex.networks.layers import FullFrameConvTranspose
 
 # One frame from one position, as FC_S does, then up-sampling; small enough for tests.
 WHOLE = GeneratorConfig(

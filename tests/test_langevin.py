@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dyntex.langevin import langevin
+from dyntex.coopnets.langevin import langevin
 
 CHAINS = 200_000
 SIGMAS = 6.0

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dyntex.layers import (
+from dyntex.networks.layers import (
     Conv,
     ConvTranspose,
     FullFrameConv,

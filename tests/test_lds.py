@@ -13,7 +13,7 @@ from baselines.common import order_cap, smallest_rank
 from baselines.lds import LDS, LDSConfig
 from dyntex.clip import Clip
 from dyntex.errors import UsageError
-from dyntex.linear import CHUNK, LinearLaw
+from dyntex.textures.linear import CHUNK, LinearLaw
 
 
 def seeded(seed: int) -> torch.Generator:

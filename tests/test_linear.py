@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dyntex.linear import CHUNK, LinearLaw, fit_law, stabilise
+from dyntex.textures.linear import CHUNK, LinearLaw, fit_law, stabilise
 
 SIGMAS = 6.0  # every Monte Carlo bound below is 6 standard errors of the statistic that it bounds
 

@@ -19,24 +19,17 @@ from commands import TINY, done, dyntex
 from torch import Tensor
 
 from baselines import METHODS
-from dyntex import streaming
 from dyntex.cli import words
 from dyntex.clip import Clip, concatenate
-from dyntex.config import (
-    FULL,
-    CoopConfig,
-    DescriptorConfig,
-    GaussianTextureConfig,
-    GeneratorConfig,
-    Head,
-    Layer,
-)
-from dyntex.coopnets import CoopNets, nothing
-from dyntex.gaussian_texture import GaussianTextureGenerator
-from dyntex.generator import Generator
-from dyntex.presets import FAST, preset
-from dyntex.reach import fewest_frames, frames_per_latent, frames_scored, latents_heard
-from dyntex.streaming import CHUNK, stream
+from dyntex.coopnets.config import CoopConfig
+from dyntex.coopnets.model import CoopNets, nothing
+from dyntex.coopnets.model import stream as streaming
+from dyntex.coopnets.presets import FAST, preset
+from dyntex.coopnets.stream import CHUNK, stream
+from dyntex.networks.architecture import FULL, DescriptorConfig, GaussianTextureConfig, GeneratorConfig, Head, Layer
+from dyntex.networks.generator import Generator
+from dyntex.networks.receptive_field import fewest_frames, frames_per_latent, frames_scored, latents_heard
+from dyntex.networks.shot_noise import GaussianTextureGenerator
 
 T, H, W = 12, 8, 12
 SIGMAS = 6.0

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-import dyntex.linear
+import dyntex.textures.linear
 from baselines.fft_lds import FFTLDS
 from baselines.hosvd import HOSVD
 from baselines.lds import LDS, LDSConfig
 from dyntex.clip import Clip, concatenate
 from dyntex.errors import UsageError
-from dyntex.linear import CHUNK, LinearLaw
+from dyntex.textures.linear import CHUNK, LinearLaw
 
 every_linear = pytest.mark.parametrize("method", [LDS, FFTLDS, HOSVD])
 
@@ -60,7 +60,8 @@ def exact_law(law: LinearLaw, N: int, monkeypatch: pytest.MonkeyPatch) -> Tensor
     total = torch.zeros(N * n, N * n, dtype=torch.float64)
     for i in range(n + N * n_v):
         numbers = iter(torch.eye(n + N * n_v, dtype=torch.float64)[i])
-        monkeypatch.setattr(dyntex.linear, "_normal", lambda k, rng: torch.stack([next(numbers) for _ in range(k)]))  # noqa: B023
+        draw = lambda k, rng: torch.stack([next(numbers) for _ in range(k)])  # noqa: B023, E731
+        monkeypatch.setattr(dyntex.textures.linear, "_normal", draw)
         column = law.loop(N, rng=seeded(0)).flatten()
         total += torch.outer(column, column)
     return total

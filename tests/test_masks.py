@@ -14,7 +14,7 @@ from media_files import write_video
 
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
-from dyntex.masks import KEY_TOLERANCE, grown, keyed, read_mask
+from dyntex.inpainting.masks import KEY_TOLERANCE, grown, keyed, read_mask
 
 T, H, W = 5, 12, 16
 GREEN = (0, 255, 0)

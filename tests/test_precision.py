@@ -11,12 +11,13 @@ import pytest
 import torch
 from commands import TINY, done
 
-from dyntex import precision
-from dyntex.config import CoopConfig, DescriptorConfig, Head, Layer, from_json, to_json
-from dyntex.coop import Teaching, revise, teach
-from dyntex.coopnets import nothing
-from dyntex.descriptor import Descriptor
-from dyntex.presets import preset
+from dyntex.coopnets.config import CoopConfig, from_json, to_json
+from dyntex.coopnets.model import nothing
+from dyntex.coopnets.presets import preset
+from dyntex.coopnets.train import Teaching, revise, teach
+from dyntex.networks import precision
+from dyntex.networks.architecture import DescriptorConfig, Head, Layer
+from dyntex.networks.descriptor import Descriptor
 
 ROUNDING = 2.0**-8
 """Of one bf16 number: 8 bits of significand."""

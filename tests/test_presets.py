@@ -7,12 +7,13 @@ from dataclasses import fields
 import pytest
 import torch
 
-from dyntex.config import FULL, CoopConfig, GeneratorConfig
-from dyntex.coop import networks
-from dyntex.coopnets import nothing
+from dyntex.coopnets.capabilities import is_convolutional
+from dyntex.coopnets.config import CoopConfig
+from dyntex.coopnets.model import nothing
+from dyntex.coopnets.presets import FC_S, FC_S_64, FC_S_128, FRAME_2, FRAME_3, PRESETS, ST, ST_GENERATOR, preset
+from dyntex.coopnets.train import networks
 from dyntex.errors import UsageError
-from dyntex.extent import is_convolutional
-from dyntex.presets import FC_S, FC_S_64, FC_S_128, FRAME_2, FRAME_3, PRESETS, ST, ST_GENERATOR, preset
+from dyntex.networks.architecture import FULL, GeneratorConfig
 
 PAPER = ["paper-fc64", "paper-fc128", "paper-st"]
 

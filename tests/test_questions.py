@@ -29,11 +29,12 @@ from benchmarks.questions.rivals import (
 from benchmarks.questions.subjects import QUICK, Subject, stacked, texture, texture_set
 from benchmarks.questions.sweep import RESULTS, fill, picture_of, run, settings_of
 from benchmarks.questions.ways import Way, fit
-from dyntex.checkpoint import load_json, save_json
 from dyntex.clip import Clip
-from dyntex.config import FULL, CoopConfig, DescriptorConfig, GeneratorConfig, Head, Layer
-from dyntex.coop import Teaching
+from dyntex.coopnets.checkpoint import load_json, save_json
+from dyntex.coopnets.config import CoopConfig
+from dyntex.coopnets.train import Teaching
 from dyntex.errors import UsageError
+from dyntex.networks.architecture import FULL, DescriptorConfig, GeneratorConfig, Head, Layer
 
 SIDE = 4
 PIXELS = SIDE * SIDE

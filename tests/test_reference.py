@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from benchmarks.pace import STAGES, Pace, Toolkit, count, measure_pace, run_stages
 from benchmarks.reference import Reference
-from dyntex.config import FULL, CoopConfig, DescriptorConfig, GeneratorConfig, Head, Layer
-from dyntex.coop import Teaching, teach
-from dyntex.coopnets import nothing
+from dyntex.coopnets.config import CoopConfig
+from dyntex.coopnets.model import nothing
+from dyntex.coopnets.presets import FAST, preset
+from dyntex.coopnets.train import Teaching, teach
 from dyntex.errors import UsageError
-from dyntex.presets import FAST, preset
+from dyntex.networks.architecture import FULL, DescriptorConfig, GeneratorConfig, Head, Layer
 
 # Float32 sums of some thousand terms in two orders: errors near sqrt(1000) * 6e-8 = 2e-6 of the largest terms, which
 # cancel to a tenth in gradients and go through three layers. A forgotten tap, pad or bias is a change of 1e-2 or more.

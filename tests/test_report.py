@@ -18,17 +18,17 @@ from commands import TINY, done, dyntex
 
 from benchmarks.data import eight_bits
 from benchmarks.statistics import score
+from dyntex.cli.bundle import _kept
 from dyntex.cli.scores import Judge
-from dyntex.cli.takeaway import _kept
 from dyntex.clip import Clip
-from dyntex.coopnets import CoopNets
+from dyntex.coopnets.model import CoopNets
 from dyntex.errors import DivergedError, InputError, UsageError
 from dyntex.examples import make
+from dyntex.experiment.report import Facts, report, write_report
+from dyntex.experiment.report.curves import curves, read_journal
+from dyntex.experiment.report.page import data_uri, file_uri, page, pairs
+from dyntex.experiment.report.slices import GAP, MARK, repeated, sections, strip
 from dyntex.media import read_clip, sheet, side_by_side, write_clip, write_png
-from dyntex.report import Facts, report, write_report
-from dyntex.report.curves import curves, read_journal
-from dyntex.report.page import data_uri, file_uri, page, pairs
-from dyntex.report.slices import GAP, MARK, repeated, sections, strip
 
 RATE = Fraction(25)
 SEEN = ("--size", "32", *TINY[2:])
@@ -330,7 +330,7 @@ def test_a_report_that_fails_is_said_and_costs_nothing_else(tmp_path: Path, monk
     def broken(*args: object, **kwargs: object) -> Path:
         raise RuntimeError("no")
 
-    monkeypatch.setattr("dyntex.report.write_report", broken)
+    monkeypatch.setattr("dyntex.experiment.report.write_report", broken)
     outcome = done("synthesize", "example:flame", "-o", tmp_path / "a.mp4", *TINY, "--json")
     assert outcome.json["report"] is None
     assert "the report could not be made (RuntimeError: no)" in outcome.err
@@ -346,7 +346,7 @@ def test_a_failed_run_does_not_lie_beside_the_report_of_another(tmp_path: Path, 
     def diverges(*args: object, **kwargs: object) -> CoopNets:
         raise DivergedError("it ran away")
 
-    monkeypatch.setattr("dyntex.run.Run.train", diverges)
+    monkeypatch.setattr("dyntex.experiment.run.Run.train", diverges)
     run = tmp_path / "a.run"
     assert dyntex(*command, "--resume", "--overwrite").code == 5
     assert (run / "report.html").is_file()  # it is of what is gone on with

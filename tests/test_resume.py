@@ -16,12 +16,12 @@ import torch
 from commands import done, dyntex
 from test_run import CONFIG, assert_same, clip, journal, runaway
 
-from dyntex import run as run_module
 from dyntex.cli.progress import Teller
 from dyntex.clip import Clip
+from dyntex.coopnets.watchdog import SHRINK
 from dyntex.errors import StoppedError
-from dyntex.guard import SHRINK
-from dyntex.run import Run
+from dyntex.experiment import run as run_module
+from dyntex.experiment.run import Run
 
 __all__ = ["clip"]  # a fixture
 
@@ -31,7 +31,7 @@ WORDS = ("train", "example:ripples", "--size", "16", "--clip-frames", "16", "--i
 # Deaths that a shell cannot time: each in a process of its own, which kills itself at the worst moment.
 DEATHS = {
     "after the journal's line, before its checkpoint": """
-import dyntex.checkpoint as module
+import dyntex.coopnets.checkpoint as module
 save = module.Checkpoints.save
 def die(self, iteration, state):
     if iteration >= 5:
@@ -52,7 +52,7 @@ module.save_file = die
 """,
 }
 # Every iteration is saved, so that the kill finds a checkpoint of the middle of the run.
-START = "import os, signal, sys\nimport dyntex.run\ndyntex.run.SAVE_SHARE = float('inf')\n"
+START = "import os, signal, sys\nimport dyntex.experiment.run\ndyntex.run.SAVE_SHARE = float('inf')\n"
 
 
 @pytest.fixture(scope="module")

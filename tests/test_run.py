@@ -14,18 +14,20 @@ import psutil
 import pytest
 import torch
 
-from dyntex import guard, memory
-from dyntex import run as run_module
-from dyntex.checkpoint import Checkpoints
 from dyntex.clip import Clip
-from dyntex.config import CoopConfig, DescriptorConfig, GeneratorConfig, Head, Layer, from_json
-from dyntex.coop import StepInfo
-from dyntex.coopnets import CoopNets
+from dyntex.coopnets import watchdog
+from dyntex.coopnets.checkpoint import Checkpoints
+from dyntex.coopnets.config import CoopConfig, from_json
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.train import StepInfo
+from dyntex.coopnets.watchdog import MAX_ROLLBACKS, SHRINK, Watch
 from dyntex.errors import DivergedError, DyntexError, InputError, MemoryLimitError, StoppedError, UsageError
-from dyntex.guard import MAX_ROLLBACKS, SHRINK, Watch
-from dyntex.journal import append, rewind
-from dyntex.memory import check_memory
-from dyntex.run import Run, environment
+from dyntex.experiment import memory
+from dyntex.experiment import run as run_module
+from dyntex.experiment.memory import check_memory
+from dyntex.experiment.metrics_log import append, rewind
+from dyntex.experiment.run import Run, environment
+from dyntex.networks.architecture import DescriptorConfig, GeneratorConfig, Head, Layer
 
 # The paper's shape in small, with everything on that keeps a state of its own: batch normalisation, replayed chains,
 # an inferred z, an averaged generator and rates that fall.
@@ -306,7 +308,7 @@ def runaway(monkeypatch: pytest.MonkeyPatch, *, at: int, times: int) -> list[int
             return "it was told to bark"
         return trouble(self, step)
 
-    monkeypatch.setattr(guard.Watch, "trouble", bark)
+    monkeypatch.setattr(watchdog.Watch, "trouble", bark)
     return barked
 
 

@@ -12,7 +12,7 @@ from baselines.lds import LDS
 from benchmarks.seams import FEW, Cell, Draw, measure, ordinary_places, page
 from dyntex.clip import Clip
 from dyntex.media import read_clip
-from dyntex.seam import Seam
+from dyntex.textures.loop_seam import Seam
 
 
 def test_a_cell_tells_medians_and_how_many_are_ordinary():

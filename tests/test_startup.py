@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from dyntex.clip import Clip
-from dyntex.coop import Teaching
-from dyntex.coopnets import CoopNets
-from dyntex.presets import PRESETS
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.presets import PRESETS
+from dyntex.coopnets.train import Teaching
 
 SLOW = ("torch", "scipy", "cv2", "skimage", "matplotlib", "imageio")
 PROBE = f"""
@@ -62,7 +62,7 @@ READ = """
 import json, sys
 from pathlib import Path
 import torch
-from dyntex.coopnets import CoopNets
+from dyntex.coopnets.model import CoopNets
 CoopNets.load(Path(sys.argv[1]))
 print(json.dumps("torch._dynamo" in sys.modules))
 """

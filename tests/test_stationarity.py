@@ -10,7 +10,7 @@ import torch
 
 from dyntex.clip import Clip
 from dyntex.errors import InputError
-from dyntex.stationarity import already_loops, spatial
+from dyntex.textures.stationarity import already_loops, spatial
 
 H = W = 32
 

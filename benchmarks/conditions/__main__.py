@@ -14,7 +14,7 @@ from benchmarks.conditions.study import Effort, Found, keep, open_folder, recall
 from benchmarks.questions.digits import read_digits
 from benchmarks.questions.nets import DIGITS
 from benchmarks.summary import grid
-from dyntex.presets import preset
+from dyntex.coopnets.presets import preset
 
 CLIPS = preset("video-set")
 STUDIES = ("digits", "textures", "sketch", "text")

@@ -14,9 +14,9 @@ from benchmarks.data import Ground, find_clips, prepare
 from benchmarks.questions.digits import N_CLASSES, Digits
 from benchmarks.questions.judge import Judge, train_judge
 from dyntex.clip import Clip
-from dyntex.condition import Labels
-from dyntex.config import CoopConfig
-from dyntex.coopnets import CoopNets
+from dyntex.conditions import Labels
+from dyntex.coopnets.config import CoopConfig
+from dyntex.coopnets.model import CoopNets
 from dyntex.errors import InputError
 
 _FPS = Fraction(25)  # of images, which have none

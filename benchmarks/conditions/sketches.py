@@ -17,8 +17,8 @@ from benchmarks.conditions.study import Effort, Found, taught, write_sheet
 from benchmarks.metrics import psnr, ssim
 from dyntex import examples
 from dyntex.clip import Clip
-from dyntex.condition import Sketches, edges
-from dyntex.config import CoopConfig
+from dyntex.conditions import Sketches, edges
+from dyntex.coopnets.config import CoopConfig
 
 FPS = Fraction(12)
 N_TRAIN, N_HELDOUT = 48, 12

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.clock import Clock
-from dyntex.checkpoint import CONFIG, load_json, save_json
 from dyntex.clip import Clip
-from dyntex.condition import Condition, to_json
-from dyntex.config import CoopConfig
-from dyntex.coopnets import CoopNets
+from dyntex.conditions import Condition, to_json
+from dyntex.coopnets.checkpoint import CONFIG, load_json, save_json
+from dyntex.coopnets.config import CoopConfig
+from dyntex.coopnets.model import CoopNets
 from dyntex.errors import UsageError
 from dyntex.media import write_png
 

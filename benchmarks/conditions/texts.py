@@ -8,8 +8,8 @@ from benchmarks.conditions.attributes import fit_eye
 from benchmarks.conditions.captions import HUES, KINDS, TEMPLATES, Scene, scenes
 from benchmarks.conditions.study import Effort, Found, taught, write_sheet
 from dyntex.clip import Clip
-from dyntex.condition import Encode, Texts, encode
-from dyntex.config import CoopConfig
+from dyntex.conditions import Encode, Texts, encode
+from dyntex.coopnets.config import CoopConfig
 
 ATTRIBUTES = ("kind", "hue", "height", "direction", "speed")
 CHANCE = {"kind": 1 / len(KINDS), "hue": 1 / len(HUES), "height": 0.5, "direction": 0.5, "speed": 0.5}

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.questions.nets import Trunk
-from dyntex.config import FULL, Layer
+from dyntex.networks.architecture import FULL, Layer
 
 N_FEATURES = 32
 BATCH = 64

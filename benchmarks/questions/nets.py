@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dyntex.config import FULL, CoopConfig, DescriptorConfig, GeneratorConfig, Head, Layer
-from dyntex.layers import Conv, FullFrameConv, activate, initialise
+from dyntex.coopnets.config import CoopConfig
+from dyntex.networks.architecture import FULL, DescriptorConfig, GeneratorConfig, Head, Layer
+from dyntex.networks.layers import Conv, FullFrameConv, activate, initialise
 
 DIGITS_SIZE = 16
 CLIP_SIZE = 32

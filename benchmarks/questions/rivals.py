@@ -1,7 +1,8 @@
 """The same two networks taught in many ways: together, each alone, as a VAE and as a GAN.
 
 All begin at the same weights, draw the same windows of the same data and descend with Adam; each is an iterator that
-yields the iteration and ends when ``progress`` is 1, as :func:`dyntex.coop.teach` does, and mutates what it is given.
+yields the iteration and ends when ``progress`` is 1, as :func:`dyntex.coopnets.train.teach` does, and mutates what it
+is given.
 
 Shapes: y_obs (N, C, T, H, W); windows are ``config.window`` frames long.
 """
@@ -15,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.questions.nets import Encoder
-from dyntex.coop import AnyGenerator, Teaching, descend, infer, revise
-from dyntex.coopnets import nothing
+from dyntex.coopnets.model import nothing
+from dyntex.coopnets.train import AnyGenerator, Teaching, descend, infer, revise
 
 Progress = Callable[[int], float]
 
@@ -39,7 +40,7 @@ def descriptor_alone(
         y_obs: what it learns from.
         chains: (M, C, T', H, W), all chains there are; n of them go on in each iteration, in place.
         n: chains, and observed windows of T' frames, of one iteration.
-        rng, progress: as in :func:`dyntex.coop.teach`.
+        rng, progress: as in :func:`dyntex.coopnets.train.teach`.
     """
     config, des = t.config, t.des
     while progress(t.iteration) < 1.0:
@@ -67,7 +68,7 @@ def generator_alone(
         t: of which the generator learns.
         y_obs: what it learns from.
         latents: (N (T - window + 1), D, T', H', W'), the z of every window, which go on from where they were, in place.
-        rng, progress: as in :func:`dyntex.coop.teach`.
+        rng, progress: as in :func:`dyntex.coopnets.train.teach`.
     """
     config, gen = t.config, t.gen
     while progress(t.iteration) < 1.0:

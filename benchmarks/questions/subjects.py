@@ -15,7 +15,7 @@ from benchmarks.questions.judge import frechet, mean_nearest, modes, train_judge
 from benchmarks.questions.nets import CLIP_SIZE, DIGITS, TEXTURES, WINDOW
 from benchmarks.tasks import SAMPLES, measure
 from dyntex.clip import Clip
-from dyntex.config import CoopConfig
+from dyntex.coopnets.config import CoopConfig
 
 Numbers = dict[str, float]
 

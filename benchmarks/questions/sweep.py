@@ -19,12 +19,12 @@ from benchmarks.questions.rivals import noise
 from benchmarks.questions.subjects import Numbers, Plan, Subject, subjects
 from benchmarks.questions.ways import TOGETHER, Fitted, Way, fit, generated, revised
 from benchmarks.results import claim
-from dyntex.checkpoint import load_json, save_json
-from dyntex.config import to_json
-from dyntex.coop import Teaching
+from dyntex.coopnets.checkpoint import load_json, save_json
+from dyntex.coopnets.config import to_json
+from dyntex.coopnets.train import Teaching
+from dyntex.experiment.run import environment
 from dyntex.media.footage import Image
 from dyntex.media.sheet import write_png
-from dyntex.run import environment
 
 RESULTS = "questions.json"
 PAGE = "questions.md"

@@ -18,9 +18,9 @@ from benchmarks.questions.rivals import (
     noise,
     variational,
 )
-from dyntex.config import CoopConfig
-from dyntex.coop import Teaching, revise, teach
-from dyntex.coopnets import nothing
+from dyntex.coopnets.config import CoopConfig
+from dyntex.coopnets.model import nothing
+from dyntex.coopnets.train import Teaching, revise, teach
 
 
 class Way(StrEnum):
@@ -69,7 +69,7 @@ def fit(
     Args:
         way, y_obs, config: how, from what, and with which networks and settings.
         rng: all randomness.
-        progress: as in :func:`dyntex.coop.teach`.
+        progress: as in :func:`dyntex.coopnets.train.teach`.
         on_step: is shown every iteration's networks.
     """
     t = Teaching(config, y_obs, rng=rng)

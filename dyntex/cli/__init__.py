@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from dyntex.cli import benchmark, examples, info, recover, sample, synthesize, train
-from dyntex.cli.words import version
+from dyntex.cli.options import version
 from dyntex.errors import DyntexError, MemoryLimitError
 
 INTERRUPTED = 130
@@ -76,7 +76,7 @@ def _words_of(error: TyperException) -> str:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    from dyntex.memory import is_out_of_memory
+    from dyntex.experiment.memory import is_out_of_memory
 
     return is_out_of_memory(error)
 

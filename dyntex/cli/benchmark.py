@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dyntex.cli import words
+from dyntex.cli import options
 from dyntex.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def benchmark(
     seeds: Annotated[int | None, typer.Option(help="How many, from 0.", show_default="3")] = None,
     iterations: Annotated[int | None, typer.Option(help="Of the neural methods; by default the preset's.")] = None,
     budget: Annotated[float | None, typer.Option(help="Seconds to train a neural method, not --iterations.")] = None,
-    device: words.Device = "auto",
+    device: options.Device = "auto",
     out: Folder = Path("benchmark"),
     shard: Annotated[str, typer.Option(help="i/n: do the i-th of n parts, to be merged.")] = "1/1",
     models: Annotated[
@@ -75,8 +75,8 @@ def benchmark(
         list[Path] | None, typer.Option(help="With --task recovery: an .npz of another mask, 1 where missing; repeat.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Tiny: a look at the whole, never a number to quote.")] = False,
-    quiet: words.Quiet = False,
-    as_json: words.AsJson = False,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Fit every method to every clip, measure what it makes beside the controls, and write results and report.
 
@@ -136,7 +136,7 @@ def benchmark(
     if quick:
         numbers = QUICK | ({"iterations": QUICK_ITERATIONS} if budget is None else {}) | numbers
     names = methods or (QUICK_METHODS if quick else METHODS)
-    settings = Settings(_split(task), _split(names), device=str(words.choose_device(device)), **numbers)
+    settings = Settings(_split(task), _split(names), device=str(options.choose_device(device)), **numbers)
     part = Shard.parse(shard)
     sources = find_clips(places)
     console = Console(stderr=True, highlight=False, emoji=False)
@@ -155,8 +155,8 @@ def benchmark(
 def merge(
     folders: Annotated[list[Path], typer.Argument(help="Folders of the parts, of one configuration.")],
     out: Folder,
-    quiet: words.Quiet = False,
-    as_json: words.AsJson = False,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Join the parts of a benchmark that was run in shards, or on several machines."""
     from benchmarks.results import merge as join
@@ -169,7 +169,7 @@ def tables(
     folder: Annotated[Path, typer.Argument(help="Folder of a benchmark.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The Markdown page to write.")],
     title: Annotated[str, typer.Option(help="Its title.")] = "Benchmark results",
-    overwrite: words.Overwrite = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Write a benchmark's tables as a Markdown page."""
     from benchmarks.results import load_results
@@ -187,7 +187,7 @@ def ladder(
     size: Annotated[int, typer.Option(help="Side of the square frames.")] = 64,
     frames: Annotated[int, typer.Option(help="Of the corrupted clip; as many are held out.")] = 64,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="A Markdown page to write; else stdout.")] = None,
-    overwrite: words.Overwrite = False,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Corrupt real clips by degrees, and show what the score of the statistics task makes of it."""
     from benchmarks.data import find_clips

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dyntex.cli.words import MIN_SIDE, check_numbers
+from dyntex.cli.options import MIN_SIDE, check_numbers
 from dyntex.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     import torch
 
-    from dyntex.config import CoopConfig
-    from dyntex.coopnets import CoopNets
+    from dyntex.coopnets.config import CoopConfig
+    from dyntex.coopnets.model import CoopNets
 
 DEFAULT_PRESET = "fast"
 
@@ -29,7 +29,7 @@ def choose_config(
     """The preset, or the file's settings, with the command's changes."""
     from dataclasses import replace
 
-    from dyntex.presets import preset
+    from dyntex.coopnets.presets import preset
 
     check_numbers(positive={"--iterations": iterations, "--budget": budget})
     if iterations is not None and budget is not None:
@@ -60,9 +60,9 @@ def load_config(path: Path) -> CoopConfig:
     Raises:
         UsageError: it cannot be read, or holds an unknown key or a value that cannot be.
     """
-    from dyntex.checkpoint import load_json
-    from dyntex.config import from_json, to_json
-    from dyntex.presets import PRESETS
+    from dyntex.coopnets.checkpoint import load_json
+    from dyntex.coopnets.config import from_json, to_json
+    from dyntex.coopnets.presets import PRESETS
 
     try:
         data = load_json(path)
@@ -85,7 +85,7 @@ def load_model(folder: Path, *, device: torch.device) -> CoopNets:
     Raises:
         InputError: it is no model, or its files are damaged or do not belong together.
     """
-    from dyntex.coopnets import CoopNets
+    from dyntex.coopnets.model import CoopNets
 
     if not folder.is_dir():
         raise InputError(f"{folder} is no model folder: give one that train or synthesize saved")

@@ -8,18 +8,18 @@ from typing import Annotated
 
 import typer
 
-from dyntex.cli import words
+from dyntex.cli import options
 from dyntex.errors import UsageError
 
 
 def examples(
     name: Annotated[str | None, typer.Argument(help="An example to write; without one, all are listed.")] = None,
-    out: words.Out = None,
+    out: options.Out = None,
     frames: Annotated[int, typer.Option(help="Its length.")] = 120,
     size: Annotated[str, typer.Option(help="S for SxS, or HxW.")] = "128",
     seed: Annotated[int, typer.Option(help="Each seed gives an independent clip of the same law.")] = 0,
-    overwrite: words.Overwrite = False,
-    as_json: words.AsJson = False,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """List the procedural clips that come with dyntex, or write one."""
     from dyntex.examples import EXAMPLES, make
@@ -32,7 +32,7 @@ def examples(
             for e in EXAMPLES.values()
         ]
         if as_json:
-            print(json.dumps({"schema_version": words.SCHEMA_VERSION, "examples": listed}))
+            print(json.dumps({"schema_version": options.SCHEMA_VERSION, "examples": listed}))
         else:
             for example in EXAMPLES.values():
                 print(f"{example.name:10} {example.summary}")
@@ -40,14 +40,14 @@ def examples(
 
     from dyntex.media import check_writable, write_clip
 
-    words.check_numbers(positive={"--frames": frames}, not_negative={"--seed": seed})
-    sides = words.parse_size(size) or (128, 128)
+    options.check_numbers(positive={"--frames": frames}, not_negative={"--seed": seed})
+    sides = options.parse_size(size) or (128, 128)
     target = out or Path(f"{name}.mp4")
     check_writable(target, overwrite=overwrite)
     clip = make(name, size=sides, n_frames=frames, seed=seed)
     write_clip(target, clip, overwrite=overwrite)
     report = {
-        "schema_version": words.SCHEMA_VERSION,
+        "schema_version": options.SCHEMA_VERSION,
         "output": str(target),
         "examples": [{"name": name}],
         "frames": frames,
@@ -56,4 +56,4 @@ def examples(
         "width": clip.width,
         "seed": seed,
     }
-    words.print_result(report, as_json=as_json)
+    options.print_result(report, as_json=as_json)

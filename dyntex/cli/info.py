@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dyntex.cli import choices, words
+from dyntex.cli import choices, options
 
 LOOKED_AT = 600
 """Frames, at 64x64: 30 MB."""
@@ -20,22 +20,22 @@ def info(
     ],
     preset: Annotated[str | None, typer.Option(help="Measure the cost of this preset only.")] = None,
     measure: Annotated[bool, typer.Option(help="Measure the cost of training, by running a few steps.")] = True,
-    clip_frames: words.ClipFrames = None,
-    device: words.Device = "auto",
-    quiet: words.Quiet = False,
-    as_json: words.AsJson = False,
+    clip_frames: options.ClipFrames = None,
+    device: options.Device = "auto",
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Say what SOURCE is; for a clip, also the memory and time that learning it takes on this machine."""
-    words.check_numbers(positive={"--clip-frames": clip_frames})
+    options.check_numbers(positive={"--clip-frames": clip_frames})
     if (Path(source) / "model.safetensors").is_file():
         about = _model(Path(source))
     else:
         about = _clip(source)
         if measure:
             about["cost"] = _cost(source, preset, clip_frames, device, quiet=quiet)
-    about = {"schema_version": words.SCHEMA_VERSION, "source": source, **about}
+    about = {"schema_version": options.SCHEMA_VERSION, "source": source, **about}
     if as_json:
-        words.print_json(about)
+        options.print_json(about)
     else:
         _show(about)
 
@@ -54,7 +54,7 @@ def _kind(source: str, n_frames: int | None) -> dict[str, Any]:
     A longer source is looked at from its beginning, and whether its far end leads there is not said.
     """
     from dyntex.media import read_clip
-    from dyntex.stationarity import already_loops, spatial
+    from dyntex.textures.stationarity import already_loops, spatial
 
     if n_frames == 1:
         return {}
@@ -92,7 +92,7 @@ def _model(folder: Path) -> dict[str, Any]:
 
 def _condition(data: Any) -> dict[str, Any]:
     """What a model has to be told, and which labels it knows."""
-    from dyntex.condition import Labels, from_json
+    from dyntex.conditions import Labels, from_json
 
     if data is None:
         return {"condition": None}
@@ -102,12 +102,12 @@ def _condition(data: Any) -> dict[str, Any]:
 
 def _cost(source: str, only: str | None, clip_frames: int | None, device: str, *, quiet: bool) -> list[dict[str, Any]]:
     from dyntex.cli.progress import Teller
-    from dyntex.estimate import estimate
+    from dyntex.coopnets.presets import PRESETS, preset
+    from dyntex.experiment.estimate import estimate
     from dyntex.media import probe
-    from dyntex.presets import PRESETS, preset
 
     presets = PRESETS.values() if only is None else [preset(only)]
-    chosen = words.choose_device(device)
+    chosen = options.choose_device(device)
     teller = Teller(quiet=quiet)
     about = probe(source)
     rows = []

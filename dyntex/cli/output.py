@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dyntex.cli import words
+from dyntex.cli import options
 from dyntex.cli.progress import Teller
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Output:
         from dyntex import __version__
         from dyntex.media import write_stream
 
-        about = {"dyntex": __version__, "command": words.command_line(), **settings}
+        about = {"dyntex": __version__, "command": options.command_line(), **settings}
         write_stream(
             self.place,
             chunks,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from dyntex.cli import words
+from dyntex.cli import options
 from dyntex.errors import UsageError
 
 
@@ -16,17 +16,17 @@ def pace(
     """Time both ways to compute an iteration, and print a table, or the numbers as JSON."""
     if list(tasks) != ["speed"]:
         raise UsageError(f"--reference measures speed alone, not {','.join(tasks)}: add --task speed")
-    words.check_numbers(positive={"--frames": frames})
+    options.check_numbers(positive={"--frames": frames})
     from rich.console import Console
     from rich.table import Table
 
     from benchmarks.pace import measure_pace
-    from dyntex.pages import keep_pages
-    from dyntex.presets import preset
+    from dyntex.coopnets.presets import preset
+    from dyntex.malloc import keep_pages
 
     console = Console(stderr=True, highlight=False, emoji=False)
     configs = [preset(name) for name in methods]
-    place = words.choose_device(device)
+    place = options.choose_device(device)
     keep_pages()
 
     import torch

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from dyntex.coop import StepInfo
+    from dyntex.coopnets.train import StepInfo
 
 LINE_EVERY = 10.0
 """Seconds between plain lines."""

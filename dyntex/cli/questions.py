@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dyntex.cli import words
+from dyntex.cli import options
 from dyntex.errors import UsageError
 
 PLANNED = {"frames": "frames", "seeds": "seeds", "budget": "seconds"}
@@ -45,7 +45,7 @@ def questions(
     unfit = [*unfit, *(f"--{name}" for name in numbers if name not in PLANNED)]
     if unfit:
         raise UsageError(f"{', '.join(unfit)} means nothing to --task questions: leave it out")
-    words.check_numbers(positive={f"--{name}": value for name, value in numbers.items()})
+    options.check_numbers(positive={f"--{name}": value for name, value in numbers.items()})
     from rich.console import Console
 
     from benchmarks.data import find_clips
@@ -63,7 +63,7 @@ def questions(
 
     changes: dict[str, Any] = {PLANNED[name]: value for name, value in numbers.items()}
     plan = replace(QUICK if quick else Plan(), **changes)
-    results = run(find_clips(clips), out, plan, command=words.command_line(), on_cell=say)
+    results = run(find_clips(clips), out, plan, command=options.command_line(), on_cell=say)
     (out / PAGE).write_text(page(results), encoding="utf-8")
     if not quiet:
         console.print(f"the page is {out / PAGE}", markup=False, soft_wrap=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dyntex.cli import choices, words
-from dyntex.cli.wish import LabelOption, SketchOption, TextOption
+from dyntex.cli import choices, options
+from dyntex.cli.conditioning import LabelOption, SketchOption, TextOption
 from dyntex.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from dyntex.cli.progress import Teller
     from dyntex.clip import Clip
-    from dyntex.config import CoopConfig
-    from dyntex.coop import StepInfo
+    from dyntex.coopnets.config import CoopConfig
+    from dyntex.coopnets.train import StepInfo
 
 COOP = "coop"
 MODEL = "model"
@@ -54,15 +54,15 @@ def recover(
     label: LabelOption = None,
     text: TextOption = None,
     sketch: SketchOption = None,
-    preset: words.Preset = None,
-    iterations: words.Iterations = None,
-    budget: words.Budget = None,
-    background: words.Background = None,
-    seed: words.Seed = 0,
-    device: words.Device = "auto",
-    overwrite: words.Overwrite = False,
-    quiet: words.Quiet = False,
-    as_json: words.AsJson = False,
+    preset: options.Preset = None,
+    iterations: options.Iterations = None,
+    budget: options.Budget = None,
+    background: options.Background = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Fill in what is missing of DAMAGED: a hole, an object that should not be there, lost frames."""
     told = {"label": label, "text": text, "sketch": sketch}
@@ -73,22 +73,22 @@ def recover(
             if value is not None:
                 raise UsageError(f"--{option} tells a model what is to be seen: give --model too, or leave it out")
     method = method or (DEFAULT if model is None else MODEL)
-    words.check_numbers(not_negative={"--grow": grow, "--seed": seed})
+    options.check_numbers(not_negative={"--grow": grow, "--seed": seed})
     chosen = choices.choose_config(preset, size=None, iterations=iterations, budget=budget)
     if method != COOP and (preset or iterations or budget):
         way = f"--method {method}" if model is None else "--model"
         raise UsageError(f"{way} has no training: leave out --preset, --iterations and --budget")
 
+    from dyntex.cli.conditioning import Wish
     from dyntex.cli.output import Output
     from dyntex.cli.progress import Teller
-    from dyntex.cli.wish import Wish
-    from dyntex.cli.work import Work, check_not_source
-    from dyntex.masks import is_key, read_mask
+    from dyntex.cli.session import Work, check_not_source
+    from dyntex.inpainting import METHODS
+    from dyntex.inpainting import recover as fill
+    from dyntex.inpainting.masks import is_key, read_mask
+    from dyntex.inpainting.with_model import complete
     from dyntex.media import read_clip
     from dyntex.media.formats import FORMATS, ending_of
-    from dyntex.recover import METHODS
-    from dyntex.recover import recover as fill
-    from dyntex.recover.learnt import complete
 
     if model is None and method not in (COOP, *METHODS):
         raise UsageError(f"there is no method {method!r}; the methods are {', '.join((*METHODS, COOP))}")
@@ -98,7 +98,7 @@ def recover(
     if not is_key(mask) and not Path(mask).exists():
         raise InputError(f"there is no mask {mask}: give an image, a video, an .npz or a colour like #00ff00")
     with Teller(quiet=quiet) as teller:
-        chosen_device = words.choose_device(device)
+        chosen_device = options.choose_device(device)
         fitted = None if model is None else choices.load_model(model, device=chosen_device)
         work = Work(damaged, chosen, seed, chosen_device, teller)
         with work.timed("read"):
@@ -133,7 +133,7 @@ def recover(
             preset=fitted.config.preset if fitted is not None else chosen.preset if method == COOP else None,
             model=None if model is None else str(model),
         )
-    words.print_result(report, as_json=as_json)
+    options.print_result(report, as_json=as_json)
 
 
 def _cpu_rng(seed: int) -> torch.Generator:
@@ -145,7 +145,7 @@ def _cpu_rng(seed: int) -> torch.Generator:
 def _train(
     clip: Clip, missing: Tensor, config: CoopConfig, *, rng: torch.Generator, budget: float | None, teller: Teller
 ) -> Clip:
-    from dyntex.recover.coop import cooperate
+    from dyntex.inpainting.by_training import cooperate
 
     began = time.monotonic()
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dyntex.cli import words
+from dyntex.cli import options
 from dyntex.errors import UsageError
 
 DEFAULTS = {"size": 64, "frames": 64, "seeds": 3}
@@ -50,7 +50,7 @@ def recovery(
     from benchmarks.data import find_clips
     from benchmarks.recovery import Row, run
     from benchmarks.recovery_page import NUMBERS, PAGE, overall, page
-    from dyntex.recover import METHODS
+    from dyntex.inpainting import METHODS
 
     console = Console(stderr=True, highlight=False, emoji=False)
 
@@ -69,7 +69,7 @@ def recovery(
         seeds=seeds,
         on_row=say,
     )
-    text = page(rows, size=size, n_frames=frames, command=words.command_line())
+    text = page(rows, size=size, n_frames=frames, command=options.command_line())
     (out / PAGE).write_text(text + "\n", encoding="utf-8")
     if not quiet:
         table = Table("method", title="Recovery: error of 255 where pixels were missing", title_justify="left")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dyntex.cli import choices, words
-from dyntex.cli.wish import LabelOption, SketchOption, TextOption
+from dyntex.cli import choices, options
+from dyntex.cli.conditioning import LabelOption, SketchOption, TextOption
 from dyntex.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def sample(
     model: Annotated[Path, typer.Argument(help="A model folder that train or synthesize saved.", metavar="MODEL")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The video to write; its ending is its format.")],
     frames: Annotated[int | None, typer.Option(help="Length; by default that of the clip it was taught on.")] = None,
-    seconds: words.Seconds = None,
+    seconds: options.Seconds = None,
     steps: Annotated[
         int | None,
         typer.Option(
@@ -41,49 +41,49 @@ def sample(
     label: LabelOption = None,
     text: TextOption = None,
     sketch: SketchOption = None,
-    loop: words.Loop = False,
-    tile: words.Tile = None,
+    loop: options.Loop = False,
+    tile: options.Tile = None,
     size: Annotated[
         str | None, typer.Option(help="Frame size, S or HxW, where the model can make others than it was taught.")
     ] = None,
-    background: words.Background = None,
-    grid: words.Grid = None,
-    seed: words.Seed = 0,
-    device: words.Device = "auto",
-    overwrite: words.Overwrite = False,
-    quiet: words.Quiet = False,
-    as_json: words.AsJson = False,
+    background: options.Background = None,
+    grid: options.Grid = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Make a new video from a trained MODEL."""
     began = time.monotonic()
-    words.check_length(frames, seconds)
-    words.check_numbers(not_negative={"--steps": steps, "--seed": seed})
+    options.check_length(frames, seconds)
+    options.check_numbers(not_negative={"--steps": steps, "--seed": seed})
     if interpolate is not None:
         _check_way(interpolate, steps, frames=frames, seconds=seconds, loop=loop)
 
-    from dyntex.cli.effort import revision_cost
-    from dyntex.cli.ends import LAYOUT, Ends, kept
+    from dyntex.cli.boundaries import LAYOUT, Ends, kept
+    from dyntex.cli.budget import revision_cost
+    from dyntex.cli.conditioning import Wish
     from dyntex.cli.output import Output
     from dyntex.cli.progress import Teller
+    from dyntex.cli.session import Work
     from dyntex.cli.synthesize import SYNTHESIS
-    from dyntex.cli.wish import Wish
-    from dyntex.cli.work import Work
     from dyntex.clip import concatenate
-    from dyntex.interpolate import check_images, latent
-    from dyntex.interpolate import interpolate as way
+    from dyntex.coopnets.interpolation import check_images, latent
+    from dyntex.coopnets.interpolation import interpolate as way
 
     if interpolate is not None:
         frames, steps = steps, None
-    ends, wanted = Ends.of(loop, tile), words.parse_size(size)
+    ends, wanted = Ends.of(loop, tile), options.parse_size(size)
     output = Output.of(out, background=background, grid=grid, overwrite=overwrite, still=frames in (None, 1))
-    chosen = words.choose_device(device)
+    chosen = options.choose_device(device)
     with Teller(quiet=quiet) as teller:
         clock = time.monotonic()
         fitted = choices.load_model(model, device=chosen)
         ends.check(fitted.config)
         if interpolate is not None:
             check_images(fitted)
-        asked = output.asked(words.frames_asked(frames, seconds, fitted.fps))
+        asked = output.asked(options.frames_asked(frames, seconds, fitted.fps))
         wish = Wish.of(fitted, label=label, text=text, sketch=sketch, n_frames=asked)
         work = Work(str(model), fitted.config, seed, chosen, teller, began)
         fitted = ends.shaped(fitted, wanted, rng=work.rng(LAYOUT))
@@ -130,16 +130,16 @@ def sample(
             revision=revision,
             seam=ends.measure(concatenate(parts), None, teller),
         )
-    words.print_result(report, as_json=as_json)
+    options.print_result(report, as_json=as_json)
 
 
 def _check_way(
     ends: tuple[int, int], steps: int | None, *, frames: int | None, seconds: float | None, loop: bool
 ) -> None:
     """Refuse a way that has no length, or two."""
-    words.check_numbers(not_negative={"--interpolate": min(ends)})
-    if max(ends) > words.MAX_SEED:
-        raise UsageError(f"--interpolate {max(ends)} is no seed: give at most {words.MAX_SEED}")
+    options.check_numbers(not_negative={"--interpolate": min(ends)})
+    if max(ends) > options.MAX_SEED:
+        raise UsageError(f"--interpolate {max(ends)} is no seed: give at most {options.MAX_SEED}")
     if steps is None or steps < 2:
         raise UsageError(f"--interpolate needs --steps of at least 2, not {steps}: both ends are among them")
     for option, value in (("--frames", frames), ("--seconds", seconds), ("--loop", loop or None)):

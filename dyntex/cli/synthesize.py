@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dyntex.cli import choices, words
-from dyntex.cli.effort import Budget, Quality, rehearse, seconds_allowed
-from dyntex.cli.lesson import Lesson, preset_of
+from dyntex.cli import choices, options
+from dyntex.cli.budget import Budget, Quality, rehearse, seconds_allowed
+from dyntex.cli.training_set import Lesson, preset_of
 from dyntex.errors import UsageError
-from dyntex.places import without_folders
+from dyntex.experiment.redact import without_folders
 
 if TYPE_CHECKING:
     from dyntex.clip import Clip
-    from dyntex.coopnets import CoopNets
+    from dyntex.coopnets.model import CoopNets
 
 SYNTHESIS = 1
 """Added to the seed: training and synthesis draw different numbers, and ``sample`` draws the same as ``synthesize``."""
@@ -25,25 +25,25 @@ REHEARSAL = 2
 
 
 def synthesize(
-    source: words.Source,
-    out: words.Out = None,
+    source: options.Source,
+    out: options.Out = None,
     frames: Annotated[int | None, typer.Option(help="Length of the result; by default the learnt clip's.")] = None,
-    seconds: words.Seconds = None,
-    loop: words.Loop = False,
-    tile: words.Tile = None,
-    size: words.Size = None,
-    background: words.Background = None,
-    grid: words.Grid = None,
-    start: words.Start = 0,
-    clip_frames: words.ClipFrames = None,
+    seconds: options.Seconds = None,
+    loop: options.Loop = False,
+    tile: options.Tile = None,
+    size: options.Size = None,
+    background: options.Background = None,
+    grid: options.Grid = None,
+    start: options.Start = 0,
+    clip_frames: options.ClipFrames = None,
     method: Annotated[str, typer.Option(help="coop, or a baseline: lds, fft-lds, hosvd, kpcr.")] = "coop",
-    preset: words.Preset = None,
-    config: words.Config = None,
-    iterations: words.Iterations = None,
+    preset: options.Preset = None,
+    config: options.Config = None,
+    iterations: options.Iterations = None,
     budget: Budget = None,
     quality: Quality = None,
-    seed: words.Seed = 0,
-    device: words.Device = "auto",
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
     precision: Annotated[
         Literal["fp32", "bf16", "auto"] | None,
         typer.Option(
@@ -57,38 +57,38 @@ def synthesize(
         ),
     ] = False,
     save_model: Annotated[Path | None, typer.Option(help="Folder to save the model to, not the run folder.")] = None,
-    run_dir: words.RunDir = None,
-    checkpoint_every: words.CheckpointEvery = 60.0,
-    resume: words.Resume = False,
-    overwrite: words.Overwrite = False,
-    quiet: words.Quiet = False,
-    as_json: words.AsJson = False,
+    run_dir: options.RunDir = None,
+    checkpoint_every: options.CheckpointEvery = 60.0,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Learn a texture from SOURCE and write new video of it."""
     began = time.monotonic()
-    words.check_length(frames, seconds)
-    words.check_numbers(
+    options.check_length(frames, seconds)
+    options.check_numbers(
         positive={"--clip-frames": clip_frames, "--checkpoint-every": checkpoint_every},
         not_negative={"--start": start, "--seed": seed},
     )
-    wanted = words.parse_size(size)
+    wanted = options.parse_size(size)
     name, why = (preset, None) if preset or config or method != "coop" else preset_of(source)
     chosen = choices.choose_config(
         name, file=config, size=wanted, iterations=iterations, budget=budget, clip_frames=clip_frames
     )
     allowed = seconds_allowed(quality, budget=budget, iterations=iterations)
-    words.check_method(method)
+    options.check_method(method)
     if method != "coop" and (resume or save_model or allowed or iterations):
         raise UsageError(
             f"--method {method} has no training: leave out --resume, --save-model, --iterations, --budget, --quality"
         )
 
-    from dyntex.cli.ends import LAYOUT, Ends, kept, say_if_looping
+    from dyntex.cli.boundaries import LAYOUT, Ends, kept, say_if_looping
+    from dyntex.cli.bundle import clear, take_away
     from dyntex.cli.output import Output
     from dyntex.cli.progress import Teller
     from dyntex.cli.scores import Judge
-    from dyntex.cli.takeaway import clear, take_away
-    from dyntex.cli.work import Work, check_model_place, check_not_source, stem_of
+    from dyntex.cli.session import Work, check_model_place, check_not_source, stem_of
     from dyntex.clip import concatenate
     from dyntex.media import sheet, side_by_side, write_clip, write_png
     from dyntex.media.atomic import check_place
@@ -112,7 +112,7 @@ def synthesize(
     with Teller(quiet=quiet) as teller:
         if why is not None:
             teller.say(why)
-        work = Work(source, chosen, seed, words.choose_device(device), teller, began).with_precision(precision)
+        work = Work(source, chosen, seed, options.choose_device(device), teller, began).with_precision(precision)
         run = work.run(
             run_dir or out.with_name(f"{out.stem}.run"),
             save_every=checkpoint_every,
@@ -122,7 +122,7 @@ def synthesize(
         clip = work.read(size=wanted, start=start, n_frames=clip_frames)
         if given is None:
             output = output.clear(clip.channels, teller)
-        n_frames = output.asked(words.frames_asked(frames, seconds, clip.fps)) or clip.n_frames
+        n_frames = output.asked(options.frames_asked(frames, seconds, clip.fps)) or clip.n_frames
         output.check(tuple(clip.video.shape), n_frames=n_frames)
         ends.check_length(n_frames, chosen if method == "coop" else None)
         if method == "coop":
@@ -191,4 +191,4 @@ def synthesize(
         report["seconds"] = work.spent()
         run.finish(report)
         teller.say(f"the original is over the result in {sheet_path}, and beside it in {side}")
-    words.print_result(report, as_json=as_json)
+    options.print_result(report, as_json=as_json)

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from dyntex.cli import choices, words
-from dyntex.cli.effort import Budget, Quality, seconds_allowed
-from dyntex.cli.lesson import CaptionsOption, LabelsOption, Said, SketchOption, default_preset
+from dyntex.cli import choices, options
+from dyntex.cli.budget import Budget, Quality, seconds_allowed
+from dyntex.cli.training_set import CaptionsOption, LabelsOption, Said, SketchOption, default_preset
 
 
 def train(
@@ -23,40 +23,40 @@ def train(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to save the model to.")],
-    size: words.Size = None,
-    start: words.Start = 0,
-    clip_frames: words.ClipFrames = None,
+    size: options.Size = None,
+    start: options.Start = 0,
+    clip_frames: options.ClipFrames = None,
     labels: LabelsOption = None,
     captions: CaptionsOption = None,
     sketch: SketchOption = None,
-    preset: words.Preset = None,
-    config: words.Config = None,
-    iterations: words.Iterations = None,
+    preset: options.Preset = None,
+    config: options.Config = None,
+    iterations: options.Iterations = None,
     budget: Budget = None,
     quality: Quality = None,
-    seed: words.Seed = 0,
-    device: words.Device = "auto",
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
     precision: Annotated[
         Literal["fp32", "bf16", "auto"] | None,
         typer.Option(
             help="Of the convolutions; auto measures which is faster here.", show_default="the preset's, fp32"
         ),
     ] = None,
-    run_dir: words.RunDir = None,
-    checkpoint_every: words.CheckpointEvery = 60.0,
-    resume: words.Resume = False,
-    overwrite: words.Overwrite = False,
-    quiet: words.Quiet = False,
-    as_json: words.AsJson = False,
+    run_dir: options.RunDir = None,
+    checkpoint_every: options.CheckpointEvery = 60.0,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Learn a texture, or a set of them, from SOURCE and save the model, from which ``dyntex sample`` makes more."""
     began = time.monotonic()
-    words.check_numbers(
+    options.check_numbers(
         positive={"--clip-frames": clip_frames, "--checkpoint-every": checkpoint_every},
         not_negative={"--start": start, "--seed": seed},
     )
     said = Said.of(labels, captions, sketch)
-    wanted = words.parse_size(size)
+    wanted = options.parse_size(size)
     name, why = (preset, None) if preset or config else default_preset(source, said)
     chosen = choices.choose_config(
         name, file=config, size=wanted, iterations=iterations, budget=budget, clip_frames=clip_frames
@@ -64,13 +64,13 @@ def train(
     allowed = seconds_allowed(quality, budget=budget, iterations=iterations)
 
     from dyntex.cli.progress import Teller
-    from dyntex.cli.work import Work, check_model_place
+    from dyntex.cli.session import Work, check_model_place
 
     check_model_place(out, overwrite=overwrite)
     with Teller(quiet=quiet) as teller:
         if why is not None:
             teller.say(why)
-        work = Work(source, chosen, seed, words.choose_device(device), teller, began).with_precision(precision)
+        work = Work(source, chosen, seed, options.choose_device(device), teller, began).with_precision(precision)
         run = work.run(
             run_dir or out.with_name(f"{out.name}.run"),
             save_every=checkpoint_every,
@@ -90,4 +90,4 @@ def train(
             **lesson.about(),
         )
         run.finish(report)
-    words.print_result(report, as_json=as_json)
+    options.print_result(report, as_json=as_json)

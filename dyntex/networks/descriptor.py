@@ -1,0 +1,139 @@
+"""The descriptor: a 3-D ConvNet f that scores clips, and with it an energy U = |y - m|^2 / 2 s^2 - f(y).
+
+Xie et al. (2020), equation 1: p(y) ~ exp(f(y)) q(y), with q = N(m, s^2).
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dyntex.errors import UsageError
+from dyntex.networks.architecture import FULL, DescriptorConfig, Head, Layer, Precision
+from dyntex.networks.layers import OPEN, Axes, Conv, FullFrameConv, activate, beside, initialise
+
+
+class Descriptor(nn.Module):
+    """f_theta and its energy.
+
+    Args:
+        config: the heads and the reference distribution.
+        shape: (C, T, H, W) of the clips that it will see; C counts condition channels too. T matters only to a head
+            whose kernel spans time; every other head scores clips of any length.
+        rng: draws the initial weights.
+        precision: of the convolutions; "bf16" rounds what they multiply and hand on, and never a sum.
+
+    Raises:
+        UsageError: the frames are too small for a head.
+    """
+
+    ref_mean: Tensor
+    ref_std: Tensor
+
+    def __init__(
+        self,
+        config: DescriptorConfig,
+        shape: tuple[int, int, int, int],
+        *,
+        rng: torch.Generator,
+        precision: Precision = "fp32",
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.precision = precision
+        self.heads = nn.ModuleList(_Head(head, shape) for head in config.heads)
+        initialise(self, config.init_std, rng)
+        self.register_buffer("ref_mean", torch.zeros(1, 1, 1, 1, 1))
+        self.register_buffer("ref_std", torch.full((1, 1, 1, 1, 1), config.ref_std))
+
+    def fit_reference(self, y_obs: Tensor) -> None:
+        """Set q from the observed clip (B, C, T, H, W), if the config asks for a reference fitted to it."""
+        if self.config.reference == "pixel":
+            if y_obs.is_meta:  # shapes alone, to be filled in; what computes them otherwise loads a compiler
+                _, channels, _, height, width = y_obs.shape
+                self.ref_mean, self.ref_std = (y_obs.new_empty(1, channels, 1, height, width) for _ in range(2))
+                return
+            # Departure: the paper's q is white. With the clip's own mean and variance what stands still stays still.
+            var, mean = torch.var_mean(y_obs, dim=(0, 2), keepdim=True, correction=0)
+            self.ref_mean, self.ref_std = mean, (var + self.config.ref_std**2).sqrt()
+
+    @property
+    def scale(self) -> Tensor:
+        """The Langevin preconditioner, broadcastable to clips: q's own spread where q is fitted, else 1."""
+        return self.ref_std if self.config.reference == "pixel" else torch.ones_like(self.ref_std)
+
+    def forward(self, y: Tensor, cond: Tensor, *, periodic: Axes = OPEN) -> Tensor:
+        """f: (B, C, T, H, W), (B, K, T, H, W) -> (B,); high where y looks like the data."""
+        y = beside(y, cond)
+        return torch.stack([head(y, periodic, self.precision) for head in self.heads]).sum(0)
+
+    def reference_energy(self, y: Tensor) -> Tensor:
+        """|y - m|^2 / 2 s^2, the part of the energy that is not learnt: (B, C, T, H, W) -> (B,)."""
+        distance: Tensor = ((y - self.ref_mean) / self.ref_std).square().flatten(1).sum(1).mul(0.5)
+        return distance
+
+    def energy(self, y: Tensor, cond: Tensor, *, periodic: Axes = OPEN) -> Tensor:
+        """U: (B, C, T, H, W), (B, K, T, H, W) -> (B,); low where y looks like the data."""
+        energy: Tensor = self.reference_energy(y) - self(y, cond, periodic=periodic)
+        return energy
+
+
+class _Head(nn.Module):
+    def __init__(self, config: Head, shape: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        channels, *extent = shape
+        grid = [n // p for n, p in zip(extent, config.pool, strict=True)]
+        self.config = config
+        self.trunk, channels, grid = _chain(config.layers, channels, grid)
+        self.ends = nn.ModuleList(_chain(end, channels, grid)[0] for end in config.ends)
+
+    def forward(self, y: Tensor, periodic: Axes, precision: Precision) -> Tensor:
+        y = F.avg_pool3d(y, self.config.pool) if max(self.config.pool) > 1 else y
+        y = y.bfloat16() if precision == "bf16" else y
+        h = _apply(self.config.layers, self.trunk, y, periodic)
+        sums = [
+            _sum(_apply(layers, cast(nn.ModuleList, end), h, periodic))
+            for layers, end in zip(self.config.ends, self.ends, strict=True)
+        ]
+        return self.config.gain * torch.stack(sums).sum(0)
+
+
+def _sum(x: Tensor) -> Tensor:
+    """Over all but the batch, in float32 at least."""
+    return x.flatten(1).sum(1, dtype=torch.promote_types(x.dtype, torch.float32))
+
+
+def _chain(layers: tuple[Layer, ...], channels: int, grid: list[int]) -> tuple[nn.ModuleList, int, list[int]]:
+    """The convolutions, and the channels and (T, H, W) that come out of them."""
+    built = nn.ModuleList()
+    for layer in layers:
+        kernel = cast(
+            tuple[int, int, int], tuple(n if k == FULL else k for n, k in zip(grid, layer.kernel, strict=True))
+        )
+        conv = _build(layer, channels, kernel)
+        sides = zip(grid, conv.margins, kernel, layer.stride, strict=True)
+        out = [(n + before + after - k) // s + 1 for n, (before, after), k, s in sides]
+        if min(out) < 1:
+            raise UsageError(
+                f"the descriptor's {kernel} kernel meets {'x'.join(map(str, grid))} positions "
+                "(frames x height x width), which is too small: take a larger size or more frames"
+            )
+        built.append(conv)
+        channels, grid = layer.channels, out
+    return built, channels, grid
+
+
+def _apply(layers: tuple[Layer, ...], built: nn.ModuleList, x: Tensor, periodic: Axes) -> Tensor:
+    for layer, conv in zip(layers, built, strict=True):
+        x = activate(conv(x, periodic), layer.activation)
+    return x
+
+
+def _build(layer: Layer, channels: int, kernel: tuple[int, int, int]) -> Conv | FullFrameConv:
+    if layer.kernel[1] == FULL and layer.kernel[2] == FULL:
+        padding = layer.padding if isinstance(layer.padding, str) else (layer.padding[0], 0, 0)
+        return FullFrameConv(channels, layer.channels, kernel=kernel, stride=layer.stride[0], padding=padding)
+    return Conv(channels, layer.channels, kernel=kernel, stride=layer.stride, padding=layer.padding)

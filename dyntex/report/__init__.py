@@ -1,5 +1,0 @@
-"""``report.html``: what a run made, beside what it learnt from, in one file that can be sent."""
-
-from dyntex.report.report import REPORT, Facts, write_report
-
-__all__ = ["REPORT", "Facts", "write_report"]

@@ -1,0 +1,1 @@
+"""Closed-form texture models and measurements: nothing here is trained."""
