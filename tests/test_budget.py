@@ -15,7 +15,7 @@ import pytest
 import torch
 from commands import TINY, done, dyntex
 
-from dyntex.cli import effort
+from dyntex.cli import budget
 from dyntex.cli.budget import rehearse, revision_cost, seconds_allowed
 from dyntex.clip import Clip
 from dyntex.errors import UsageError
@@ -37,7 +37,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(effort, "time", clock)
+    monkeypatch.setattr(budget, "time", clock)
     return clock
 
 

@@ -20,7 +20,7 @@ import torch
 from commands import TINY, done, dyntex, tree
 from media_files import noise, write_video
 
-from dyntex.cli import words
+from dyntex.cli import options
 from dyntex.cli.output import Output
 from dyntex.cli.progress import Teller
 from dyntex.coopnets.model import CoopNets
@@ -411,7 +411,7 @@ def test_an_unforeseen_error_is_one_line_and_exit_code_1(
 
 def test_a_wish_to_stop_that_comes_after_the_last_iteration_is_not_lost() -> None:
     def wish_late() -> None:
-        with words.stoppable() as stop:
+        with options.stoppable() as stop:
             assert not stop()
             signal.raise_signal(signal.SIGINT)
             assert stop()

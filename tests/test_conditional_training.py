@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from dyntex.clip import Clip
+from dyntex.coopnets import stream as streaming
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.langevin import langevin
 from dyntex.coopnets.model import CoopNets, crops, observe
-from dyntex.coopnets.model import stream as streaming
 from dyntex.coopnets.stream import stretch
 from dyntex.coopnets.train import Teaching, off_mean, teach
 from dyntex.errors import InputError, UsageError

@@ -52,7 +52,7 @@ module.save_file = die
 """,
 }
 # Every iteration is saved, so that the kill finds a checkpoint of the middle of the run.
-START = "import os, signal, sys\nimport dyntex.experiment.run\ndyntex.run.SAVE_SHARE = float('inf')\n"
+START = "import os, signal, sys\nimport dyntex.experiment.run\ndyntex.experiment.run.SAVE_SHARE = float('inf')\n"
 
 
 @pytest.fixture(scope="module")
