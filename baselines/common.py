@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from dyntex.clip import Clip, concatenate
 from dyntex.errors import InputError, UsageError
+from dyntex.method import Capabilities
 from dyntex.textures.linear import CHUNK, LinearLaw
+
+CLOSED_FORM = Capabilities(
+    lacks={
+        "tile": "it knows each pixel by its place in the frame",
+        "resize": "it knows each pixel by its place in the frame",
+        "sets": "it is fitted to one clip",
+    }
+)
+"""What a method can do that describes whole frames of one clip by a linear law."""
 
 MAX_ORDER = 50  # the literature's largest (Doretto et al. 2003 use 10 to 50 states)
 
@@ -84,6 +94,11 @@ class LinearModel(Protocol):
 
 class LinearVideo:
     """What a :class:`LinearModel` makes of its law: the baselines' contract, for those that have one."""
+
+    @classmethod
+    def capabilities(cls, config: Any = None) -> Capabilities:
+        """All but tiles, other sizes and sets of clips."""
+        return CLOSED_FORM
 
     def synthesize(
         self: LinearModel, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False

@@ -1,6 +1,6 @@
 """Controls: what every table must show beside the methods, because a metric that prefers one of these measures nothing.
 
-The fitted ones are used like a method (``dyntex.clip.Synthesizer``). The real ones are plain functions of a clip.
+The fitted ones are used like a method (``dyntex.method.Synthesizer``). The real ones are plain functions of a clip.
 """
 
 from __future__ import annotations

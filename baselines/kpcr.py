@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from baselines.common import (
+    CLOSED_FORM,
     as_columns,
     blocks,
     from_rows,
@@ -33,6 +34,9 @@ from baselines.common import (
 )
 from dyntex.clip import Clip, concatenate
 from dyntex.errors import UsageError
+from dyntex.method import Capabilities
+
+NO_LOOP = "its law is not linear, and cannot be conditioned to close"
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,11 @@ class KPCR:
     fps: Fraction
 
     @classmethod
+    def capabilities(cls, config: Any = None) -> Capabilities:
+        """All but loops, tiles, other sizes and sets of clips."""
+        return Capabilities({**CLOSED_FORM.lacks, "loop": NO_LOOP})
+
+    @classmethod
     def fit(cls, clip: Clip, config: KPCRConfig = KPCRConfig(), *, rng: torch.Generator) -> Self:
         """Fit to one clip, in closed form.
 
@@ -134,11 +143,15 @@ class KPCR:
         """How many numbers the model consists of; most are the training frames, which a kernel method keeps."""
         return sum(tensor.numel() for tensor in (self.X, self.k_mean, self.W, self.B, self.basis, self.mean)) + 1
 
-    def synthesize(self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None) -> Clip:
+    def synthesize(
+        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
+    ) -> Clip:
         """All frames of :meth:`stream` as one clip."""
-        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor))
+        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor, loop=loop))
 
-    def stream(self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None) -> Iterator[Clip]:
+    def stream(
+        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
+    ) -> Iterator[Clip]:
         """``n_frames`` new frames in chunks, in constant memory, clamped to [-1, 1].
 
         There is no loop: f is not linear, so the law conditioned to close has no closed form; and the noise has no
@@ -150,7 +163,13 @@ class KPCR:
             rng: the source of the noise.
             anchor: start from this clip's first frame (as far as the training frames span it); ``None`` starts from the
                 mean frame and throws ``burn_in`` frames away.
+            loop: refused.
+
+        Raises:
+            UsageError: a loop was asked for.
         """
+        if loop:
+            self.capabilities().require("loop", asked="a loop", method="kpcr")
         chunks = blocks(n_frames)
         x0 = None if anchor is None else self._coordinates(anchor)[0]
         return self._stream(chunks, rng, x0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -106,18 +106,3 @@ def concatenate(chunks: Iterable[Clip]) -> Clip:
     """Clips of one size and rate, end to end."""
     parts = list(chunks)
     return Clip(torch.cat([part.video for part in parts], dim=1), parts[0].fps)
-
-
-class Synthesizer(Protocol):
-    """What every method is, neural or classical: fitted from one clip, it synthesizes clips of any length.
-
-    ``stream`` yields the same frames as ``synthesize`` for the same ``rng`` state, in chunks, in constant memory.
-    Neither touches the global random state; the same seed gives the same clip on the same type of device.
-    """
-
-    @classmethod
-    def fit(cls, clip: Clip, config: Any = ..., *, rng: torch.Generator) -> Self: ...
-
-    def synthesize(self, n_frames: int, *, rng: torch.Generator) -> Clip: ...
-
-    def stream(self, n_frames: int, *, rng: torch.Generator) -> Iterator[Clip]: ...

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, get_args
 
 import psutil
 import pytest
 import torch
 
 from baselines import CONTROLS, METHODS
-from dyntex.clip import Clip, Synthesizer, concatenate
+from dyntex.clip import Clip, concatenate
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
 from dyntex.errors import InputError, UsageError
+from dyntex.method import Capabilities, Feature, Synthesizer
 from dyntex.networks.architecture import DescriptorConfig, GaussianTextureConfig, Head, Layer
 
 FPS = Fraction(30000, 1001)
@@ -230,3 +232,41 @@ def test_long_streams_need_no_more_memory_than_short_ones(method: Any):
 def test_parameters_are_counted(method: Any):
     small, tall = (method.fit(waves(height=h), rng=seeded(0)).n_parameters for h in (12, 24))
     assert 3 * 12 * 20 < small < tall  # at least the mean frame
+
+
+FEATURES = get_args(Feature)
+
+
+@every_baseline
+def test_a_loop_is_made_or_refused_as_the_method_says(method: Any):
+    fitted, able = method.fit(waves(), rng=seeded(0)), method.capabilities()
+    assert set(able.lacks) <= set(FEATURES)
+    assert all(reason and reason[0].islower() for reason in able.lacks.values())
+    if able.supports("loop"):
+        made = fitted.synthesize(able.min_loop + 5, rng=seeded(1), loop=True)
+        assert made.n_frames == able.min_loop + 5
+        assert not torch.equal(made.video, fitted.synthesize(able.min_loop + 5, rng=seeded(1)).video)
+    else:
+        with pytest.raises(UsageError, match=re.escape(able.lacks["loop"])):
+            fitted.stream(16, rng=seeded(1), loop=True)
+
+
+def test_what_a_method_lacks_is_refused_with_reason_and_remedy():
+    able = Capabilities({"tile": "it knows each pixel by its place"})
+    with pytest.raises(UsageError, match=r"--tile x is not possible with lds, because it knows.*place: use another"):
+        able.require("tile", asked="--tile x", method="lds", instead="use another")
+    able.require("loop", asked="--loop", method="lds")
+    assert (able.supports("tile"), able.supports("loop")) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("n_frames", "said"),
+    [(5, "ask for at least 8 frames"), (7, "ask for at least 8 frames"), (9, "ask for 8 or 12"), (8, None), (12, None)],
+)
+def test_a_loop_of_a_length_that_cannot_close_is_refused(n_frames: int, said: str | None):
+    able = Capabilities(min_loop=6, loop_step=4)
+    if said is None:
+        able.require_loop(n_frames, method="m")
+    else:
+        with pytest.raises(UsageError, match=said):
+            able.require_loop(n_frames, method="m")

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from dyntex.coopnets.model import CoopNets
     from dyntex.textures.loop_seam import Seam
 
-LOOPING = ("lds", "fft-lds", "hosvd")
-"""The baselines whose law can be conditioned to close."""
 LAYOUT = 10
 """Added to the seed, for what lies where in a frame that was laid anew."""
 
@@ -69,13 +67,16 @@ class Ends:
 
     def check_baseline(self, method: str) -> None:
         """Refuse what a baseline cannot do."""
+        from baselines import METHODS
+
+        able = METHODS[method].capabilities()
         if self.tile:
-            raise UsageError(f"--tile {self.tile} cannot be made by --method {method}: use --preset fast-st")
-        if self.loop and method not in LOOPING:
-            raise UsageError(
-                f"--loop cannot be made by --method {method}, whose law is not linear and cannot be conditioned to "
-                f"close: use {', '.join(LOOPING)}, or coop"
-            )
+            name = f"--method {method}"
+            able.require("tile", asked=f"--tile {self.tile}", method=name, instead="use --preset fast-st")
+        if self.loop:
+            looping = [name for name, other in METHODS.items() if other.capabilities().supports("loop")]
+            instead = f"use {', '.join(looping)}, or coop"
+            able.require("loop", asked="--loop", method=f"--method {method}", instead=instead)
 
     def check_length(self, n_frames: int, config: CoopConfig | None) -> None:
         """Refuse a loop that is too short, or of a length that cannot be closed. No config: a linear baseline's."""

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     import torch
 
     from benchmarks.statistics import Yardstick
-    from dyntex.clip import Clip, Synthesizer
+    from dyntex.clip import Clip
+    from dyntex.method import Synthesizer
 
 BLACK = (0, 0, 0)  # behind what is transparent, as in the benchmark
 

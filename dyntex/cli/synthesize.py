@@ -150,7 +150,7 @@ def synthesize(
                 from baselines import METHODS
 
                 fitted = METHODS[method].fit(clip, rng=work.rng())
-            chunks = fitted.stream(n_frames, rng=work.rng(SYNTHESIS), **({"loop": True} if loop else {}))
+            chunks = fitted.stream(n_frames, rng=work.rng(SYNTHESIS), loop=loop)
             learnt = {"preset": method, "iterations": None, "model": None}
 
         teller.say(f"synthesizing {n_frames} frames")
