@@ -197,11 +197,11 @@ def test_a_model_loops_by_the_generator_and_sample_tells_its_own_percentiles(tau
     ("options", "words"),
     [
         (("--loop", "--frames", 10), "loop of 10 frames is shorter than preset 'fast' reaches in time"),
-        (("--loop", "--method", "kpcr"), "--loop cannot be made by --method kpcr"),
+        (("--loop", "--method", "kpcr"), "--loop is not possible with --method kpcr, because its law is not linear"),
         (("--loop", "--method", "lds", "--frames", 2), "2 frames has no motion to close"),
         (("--tile", "x"), "--tile x cannot be made by preset 'fast', which learns what belongs where"),
         (("--tile", "z"), "--tile z is no direction"),
-        (("--tile", "xy", "--method", "lds"), "--tile xy cannot be made by --method lds"),
+        (("--tile", "xy", "--method", "lds"), "--tile xy is not possible with --method lds"),
     ],
 )
 def test_synthesize_refuses_before_anything_is_learnt(source: Path, tmp_path: Path, options: tuple, words: str):
