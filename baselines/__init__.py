@@ -7,9 +7,16 @@ from baselines.fft_lds import FFTLDS
 from baselines.hosvd import HOSVD
 from baselines.kpcr import KPCR
 from baselines.lds import LDS
+from baselines.video_texture import VideoTexture
 from dyntex.method import Method, Synthesizer
 
-METHODS: dict[str, type[Method]] = {"lds": LDS, "fft-lds": FFTLDS, "hosvd": HOSVD, "kpcr": KPCR}
+METHODS: dict[str, type[Method]] = {
+    "lds": LDS,
+    "fft-lds": FFTLDS,
+    "hosvd": HOSVD,
+    "kpcr": KPCR,
+    "video-texture": VideoTexture,
+}
 
 # Never in the same table without a mark: they are what a method is compared with, not methods.
 CONTROLS: dict[str, type[Synthesizer]] = {

@@ -162,7 +162,7 @@ def taught(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("method", ["lds", "fft-lds", "hosvd"])
+@pytest.mark.parametrize("method", ["lds", "fft-lds", "hosvd", "video-texture"])
 def test_a_baseline_loops_and_its_seam_is_told(source: Path, tmp_path: Path, method: str):
     out = tmp_path / "a.npy"
     outcome = done(

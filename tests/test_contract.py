@@ -215,7 +215,8 @@ def test_anchored_synthesis_starts_at_the_anchor_and_goes_where_prediction_point
     # Sample mean against the expectation, 6 standard errors a pixel; 1e-6 is float32.
     sigma = second.std(dim=0) / math.sqrt(N)
     assert ((second.mean(dim=0) - fitted.predict(clip.segment(4, 1), 1).video[:, 0]).abs() < 6 * sigma + 1e-6).all()
-    assert (sigma > 0).all()
+    # A method that replays may go on for sure, and change nothing where two of its frames are equal.
+    assert (sigma > 0).any() if method.capabilities().replays else (sigma > 0).all()
 
 
 @every_baseline

@@ -48,8 +48,8 @@ def benchmark(
     methods: Annotated[
         list[str] | None,
         typer.Option(
-            help="lds, fft-lds, hosvd, kpcr, or CoopNets by preset: fast (coop), paper-fc64, ...; of recovery: blend, "
-            "kriging, texture, lds, interpolate, median, telea.",
+            help="lds, fft-lds, hosvd, kpcr, video-texture, or CoopNets by preset: fast (coop), paper-fc64, ...; of "
+            "recovery: blend, kriging, texture, lds, interpolate, median, telea.",
             show_default="the first four and fast; three with --quick; all of recovery's",
         ),
     ] = None,

@@ -36,7 +36,9 @@ def synthesize(
     grid: options.Grid = None,
     start: options.Start = 0,
     clip_frames: options.ClipFrames = None,
-    method: Annotated[str, typer.Option(help="coop, or a baseline: lds, fft-lds, hosvd, kpcr.")] = "coop",
+    method: Annotated[
+        str, typer.Option(help="coop, or a baseline: lds, fft-lds, hosvd, kpcr, video-texture.")
+    ] = "coop",
     preset: options.Preset = None,
     config: options.Config = None,
     iterations: options.Iterations = None,
