@@ -346,7 +346,7 @@ def test_interrupted_synthesis_leaves_no_half_written_file(
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.mp4": "an older one"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_outside_of_training_end_the_command_politely(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:

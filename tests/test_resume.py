@@ -115,7 +115,7 @@ def test_killed_at_the_worst_moment(death: str, undisturbed: Path, tmp_path: Pat
     assert_resumes(tmp_path, undisturbed)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopped_politely(
     number: signal.Signals, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

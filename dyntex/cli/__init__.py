@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 import typer
@@ -11,6 +10,7 @@ from typer.exceptions import TyperException
 
 from dyntex.cli import benchmark, examples, info, recover, sample, synthesize, train
 from dyntex.cli.options import version
+from dyntex.cli.process import StdoutError, answered, interrupt, quiet_libraries, standard_streams
 from dyntex.errors import DyntexError, MemoryLimitError
 
 INTERRUPTED = 130
@@ -33,28 +33,23 @@ app.add_typer(benchmark.app, name="benchmark")
 
 def main() -> None:
     """Run the command line and exit with its code (dyntex.errors; 0 is success, 1 an internal error)."""
-    # What asks politely is answered as Ctrl-C is: temporary files are removed on the way out.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with standard_streams(), answered(interrupt), quiet_libraries():
         code = _run()
-    finally:
-        signal.signal(signal.SIGTERM, before)
     sys.exit(code)
 
 
 def _run() -> int:
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
     except DyntexError as error:
         return _fail(str(error), error.exit_code)
     except TyperException as error:
         return _fail(_words_of(error), error.exit_code)
     except typer.Abort:
         code = INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read stdout went away; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except StdoutError as error:
+        return _fail(str(error), error.exit_code)
     except Exception as error:
         if _is_out_of_memory(error):
             message = "memory ran out: choose fewer --frames, a smaller --size or another --preset"

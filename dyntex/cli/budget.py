@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -61,6 +59,8 @@ def rehearse(
     """
     from dyntex.cli.progress import Teller
     from dyntex.media import sheet, side_by_side, write_clip, write_png
+    from dyntex.media.atomic import scratch_folder
+    from dyntex.media.formats import ending_of
 
     began = time.monotonic()
     chunks = model.stream(n_frames, rng=rng, periodic=periodic)
@@ -74,15 +74,15 @@ def rehearse(
 
     if output.grid:  # takes no fewer frames than fill it
         part = replace(part, video=part.video.repeat(1, -(-n_frames // part.n_frames), 1, 1)[:, :n_frames])
-    with TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         began = time.monotonic()
-        elsewhere = replace(output, place=Path(folder) / output.place.name)
+        elsewhere = replace(output, word=str(folder / f"rehearsal{ending_of(output.word)}"))
         elsewhere.write(iter([part]), n_frames=part.n_frames, settings={}, teller=Teller(quiet=True))
         seconds += (time.monotonic() - began) / part.n_frames * n_frames
         began = time.monotonic()
         shown = part.segment(0, min(clip.n_frames, part.n_frames))
-        write_png(Path(folder) / "sheet.png", sheet(clip, shown), overwrite=True)
-        write_clip(Path(folder) / "side.mp4", side_by_side(clip, shown), overwrite=True)
+        write_png(folder / "sheet.png", sheet(clip, shown), overwrite=True)
+        write_clip(folder / "side.mp4", side_by_side(clip, shown), overwrite=True)
         return seconds + time.monotonic() - began
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,7 @@ def load_model(folder: Path, *, device: torch.device) -> CoopNets:
     """
     from dyntex.coopnets.model import CoopNets
 
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(f"{folder} is no model folder: give one that train or synthesize saved")
     try:
         return CoopNets.load(folder, device=device)

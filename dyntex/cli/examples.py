@@ -42,13 +42,13 @@ def examples(
 
     options.check_numbers(positive={"--frames": frames}, not_negative={"--seed": seed})
     sides = options.parse_size(size) or (128, 128)
-    target = out or Path(f"{name}.mp4")
+    target = out or f"{name}.mp4"
     check_writable(target, overwrite=overwrite)
     clip = make(name, size=sides, n_frames=frames, seed=seed)
     write_clip(target, clip, overwrite=overwrite)
     report = {
         "schema_version": options.SCHEMA_VERSION,
-        "output": str(target),
+        "output": str(Path(target)),
         "examples": [{"name": name}],
         "frames": frames,
         "fps": float(clip.fps),

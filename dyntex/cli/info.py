@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +28,7 @@ def info(
 ) -> None:
     """Say what SOURCE is; for a clip, also the memory and time that learning it takes on this machine."""
     options.check_numbers(positive={"--clip-frames": clip_frames})
-    if (Path(source) / "model.safetensors").is_file():
+    if os.path.isfile(Path(source) / "model.safetensors"):
         about = _model(Path(source))
     else:
         about = _clip(source)

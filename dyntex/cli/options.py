@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dyntex.cli.process import answered
 from dyntex.errors import UsageError
 from dyntex.experiment.redact import without_folders
 
@@ -32,7 +33,13 @@ Source = Annotated[
         help="A video, animation, image, folder of frames, .npy/.npz array, or example:NAME.", metavar="SOURCE"
     ),
 ]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="The video to write; its ending is its format.")]
+# Words, not paths, which would lose the slash at the end of a folder's name.
+Out = Annotated[
+    str | None, typer.Option("--out", "-o", help="The video to write; its ending is its format.", metavar="PATH")
+]
+NeededOut = Annotated[
+    str, typer.Option("--out", "-o", help="The video to write; its ending is its format.", metavar="PATH")
+]
 Seconds = Annotated[float | None, typer.Option(help="Length of the result in seconds, in place of --frames.")]
 Size = Annotated[
     str | None, typer.Option(help="Frame size to learn and make: S for SxS, or HxW. By default the preset's.")
@@ -166,21 +173,20 @@ def choose_device(name: str) -> torch.device:
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], bool]]:
-    """Within, the first Ctrl-C (or SIGTERM) is a wish to stop that the training asks for; the second stops at once."""
+    """Within, a signal to end is a wish to stop that the training asks for; a second Ctrl-C stops at once.
+
+    A second SIGHUP or SIGTERM does not: a terminal that is closed sends two.
+    """
     wished = False
 
     def wish(number: int, frame: FrameType | None) -> None:
         nonlocal wished
-        if wished:
+        if wished and number == signal.SIGINT:
             raise KeyboardInterrupt
         wished = True
 
-    before = {number: signal.signal(number, wish) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with answered(wish):
         yield lambda: wished
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     if wished:
         # It came after the training had last asked.
         raise KeyboardInterrupt

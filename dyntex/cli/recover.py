@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,7 +39,7 @@ def recover(
             "or the colour painted over it, #rrggbb."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The video to write; its ending is its format.")],
+    out: options.NeededOut,
     grow: Annotated[int, typer.Option(help="Pixels by which the mask is widened.")] = 0,
     method: Annotated[
         str | None,
@@ -89,13 +90,14 @@ def recover(
     from dyntex.inpainting.with_model import complete
     from dyntex.media import read_clip
     from dyntex.media.formats import FORMATS, ending_of
+    from dyntex.media.paths import place_of
 
     if model is None and method not in (COOP, *METHODS):
         raise UsageError(f"there is no method {method!r}; the methods are {', '.join((*METHODS, COOP))}")
     output = Output.of(out, background=background, grid=None, overwrite=overwrite, still=True)
     check_not_source(out, damaged)
     check_not_source(out, mask)
-    if not is_key(mask) and not Path(mask).exists():
+    if not is_key(mask) and not os.path.lexists(place_of(mask)):
         raise InputError(f"there is no mask {mask}: give an image, a video, an .npz or a colour like #00ff00")
     with Teller(quiet=quiet) as teller:
         chosen_device = options.choose_device(device)
@@ -108,9 +110,10 @@ def recover(
             missing = read_mask(mask, clip, grow=grow)
         share = float(missing.float().mean())
         teller.say(f"{share:.1%} of {clip.n_frames} frames of {clip.width}x{clip.height} are missing; method {method}")
-        if not FORMATS[ending_of(out)].lossless:
+        if not FORMATS[ending_of(output.word)].lossless:
             teller.say(
-                f"{out.suffix} is lossy, also where nothing was missing: .mkv, .apng and a folder of PNGs are not"
+                f"{output.place.suffix} is lossy, also where nothing was missing: "
+                ".mkv, .apng and a folder of PNGs are not"
             )
         with work.timed("fit"):
             if fitted is not None:
@@ -124,7 +127,7 @@ def recover(
         with work.timed("write"):
             output.write(iter([whole]), n_frames=whole.n_frames, settings=settings, teller=teller)
         report = work.report(
-            output=out,
+            output=output.place,
             fps=whole.fps,
             size=(whole.height, whole.width),
             n_frames=whole.n_frames,

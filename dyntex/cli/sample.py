@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def sample(
     model: Annotated[Path, typer.Argument(help="A model folder that train or synthesize saved.", metavar="MODEL")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The video to write; its ending is its format.")],
+    out: options.NeededOut,
     frames: Annotated[int | None, typer.Option(help="Length; by default that of the clip it was taught on.")] = None,
     seconds: options.Seconds = None,
     steps: Annotated[
@@ -121,7 +121,7 @@ def sample(
                 f"{chunk} frames"
             )
         report = work.report(
-            output=out,
+            output=output.place,
             fps=fitted.fps,
             size=fitted.shape[2:],
             n_frames=n_frames,

@@ -142,7 +142,9 @@ class Work:
     def run(self, folder: Path, *, save_every: float, resume: bool, overwrite: bool) -> Run:
         """The training in its folder, which is checked before the clip is read; nothing is written yet."""
         from dyntex.experiment.run import Run
+        from dyntex.media.paths import check_name
 
+        check_name(folder)
         run = Run(
             folder,
             self.config,
@@ -232,6 +234,11 @@ def check_model_place(folder: Path, *, overwrite: bool) -> None:
     Raises:
         UsageError: the parent folder is missing, or another file or model is in the place.
     """
+    from dyntex.media.paths import check_name
+
+    check_name(folder)
+    if folder.name in ("", ".."):
+        raise UsageError(f"the model cannot be saved to {folder} itself: name a folder in it")
     if not folder.absolute().parent.is_dir():
         raise UsageError(f"the model cannot be saved to {folder}: the folder {folder.absolute().parent} does not exist")
     if folder.exists() and not folder.is_dir():
@@ -246,15 +253,27 @@ def check_model_place(folder: Path, *, overwrite: bool) -> None:
         raise UsageError(f"the model cannot be saved to {folder}, which is read-only: choose another folder")
 
 
-def check_not_source(out: Path, source: str) -> None:
+def check_not_source(out: str | Path, source: str) -> None:
     """Refuse to write a result over what it was learnt from, also with --overwrite."""
-    if out.exists() and Path(source).exists() and out.samefile(source):
+    from dyntex.media.paths import place_of
+
+    try:
+        same = Path(out).samefile(place_of(source))
+    except (OSError, ValueError):  # one of them is not there, or can never be
+        return
+    if same:
         raise UsageError(f"-o {out} is the source itself: choose another name")
 
 
-def stem_of(source: str) -> str:
-    """A name for what is made of a source: ``clips/fire.avi`` and ``example:fire`` give ``fire``."""
+def default_place(source: str, ending: str) -> str:
+    """Where what is made of a source goes, in this folder: ``fire-synthesis.mp4`` of ``clips/fire.avi``."""
+    from dyntex.media.paths import named, place_of
+
     if source.startswith("example:"):
-        return source.removeprefix("example:").split("?")[0]
-    path = Path(source)
-    return path.stem or path.resolve().name
+        stem = source.removeprefix("example:").split("?")[0]
+    else:
+        path = place_of(source)
+        if path.name in ("", ".."):
+            path = path.resolve()
+        stem = path.name if path.is_dir() else path.stem
+    return str(named(Path(), stem, ending))

@@ -87,10 +87,10 @@ def synthesize(
 
     from dyntex.cli.boundaries import LAYOUT, Ends, kept, say_if_looping
     from dyntex.cli.bundle import clear, take_away
-    from dyntex.cli.output import Output
+    from dyntex.cli.output import Output, model_kept
     from dyntex.cli.progress import Teller
     from dyntex.cli.scores import Judge
-    from dyntex.cli.session import Work, check_model_place, check_not_source, stem_of
+    from dyntex.cli.session import Work, check_model_place, check_not_source, default_place
     from dyntex.clip import concatenate
     from dyntex.media import sheet, side_by_side, write_clip, write_png
     from dyntex.media.atomic import check_place
@@ -103,10 +103,10 @@ def synthesize(
     if frames is not None:
         ends.check_length(frames, chosen if method == "coop" else None)
     still = chosen.n_frames == 1
-    given, out = out, out or Path(f"{stem_of(source)}-synthesis{'.png' if still else '.mp4'}")
-    check_not_source(out, source)
-    output = Output.of(out, background=background, grid=grid, overwrite=overwrite, still=still or frames == 1)
-    sheet_path, side = out.with_name(f"{out.stem}.sheet.png"), out.with_name(f"{out.stem}.side.mp4")
+    word = out or default_place(source, "-synthesis.png" if still else "-synthesis.mp4")
+    check_not_source(word, source)
+    output = Output.of(word, background=background, grid=grid, overwrite=overwrite, still=still or frames == 1)
+    sheet_path, side, beside = (output.beside(ending) for ending in (".sheet.png", ".side.mp4", ".run"))
     for path in (sheet_path, side):
         check_place(path, overwrite=overwrite)
     if save_model is not None:
@@ -116,13 +116,13 @@ def synthesize(
             teller.say(why)
         work = Work(source, chosen, seed, options.choose_device(device), teller, began).with_precision(precision)
         run = work.run(
-            run_dir or out.with_name(f"{out.stem}.run"),
+            run_dir or beside,
             save_every=checkpoint_every,
             resume=resume,
             overwrite=overwrite,
         )
         clip = work.read(size=wanted, start=start, n_frames=clip_frames)
-        if given is None:
+        if out is None:
             output = output.clear(clip.channels, teller)
         n_frames = output.asked(options.frames_asked(frames, seconds, clip.fps)) or clip.n_frames
         output.check(tuple(clip.video.shape), n_frames=n_frames)
@@ -157,7 +157,10 @@ def synthesize(
 
         teller.say(f"synthesizing {n_frames} frames")
         parts: list[Clip] = []
-        with work.timed("write"):
+        go_on: list[object] = ["sample", learnt["model"], "-o", word, "--frames", n_frames, "--seed", seed]
+        for option, value in (("--tile", tile), ("--grid", grid), ("--background", background)):
+            go_on += [option, value] if value else []
+        with work.timed("write"), model_kept(*go_on, *["--loop"] * loop, "--overwrite", kept=method == "coop"):
             settings = work.settings() | {"iterations": learnt["iterations"], "preset": learnt["preset"]} | told
             settings |= ends.settings()
             timed = work.counted("synthesize", kept(chunks, parts, clip.n_frames))

@@ -65,6 +65,7 @@ def train(
 
     from dyntex.cli.progress import Teller
     from dyntex.cli.session import Work, check_model_place
+    from dyntex.media.paths import named
 
     check_model_place(out, overwrite=overwrite)
     with Teller(quiet=quiet) as teller:
@@ -72,7 +73,7 @@ def train(
             teller.say(why)
         work = Work(source, chosen, seed, options.choose_device(device), teller, began).with_precision(precision)
         run = work.run(
-            run_dir or out.with_name(f"{out.name}.run"),
+            run_dir or named(out.parent, out.name, ".run"),
             save_every=checkpoint_every,
             resume=resume,
             overwrite=overwrite,

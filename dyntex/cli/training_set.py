@@ -123,10 +123,11 @@ def default_preset(source: str, said: Said) -> tuple[str, str | None]:
     """
     from dyntex.cli.choices import DEFAULT_PRESET
     from dyntex.media import is_set
+    from dyntex.media.paths import place_of
     from dyntex.media.read import Kind, kind_of
 
     if kind_of(source) is Kind.FOLDER:
-        classes = [entry for entry in Path(source).iterdir() if entry.is_dir()] if said.labels else [Path(source)]
+        classes = [entry for entry in place_of(source).iterdir() if entry.is_dir()] if said.labels else [source]
         if any(map(is_set, classes)):
             return "video-set", f"{source} holds clips, which are learnt as a set, with preset 'video-set'"
         if said.of_a_set:
@@ -151,5 +152,6 @@ def preset_of(source: str) -> tuple[str, str | None]:
 def is_many(source: str, config: CoopConfig, said: Said) -> bool:
     """Whether a source is a set: it holds clips, or images for networks that know no time, or is said to be one."""
     from dyntex.media import is_set
+    from dyntex.media.paths import place_of
 
-    return said.of_a_set or is_set(source) or (Path(source).is_dir() and config.n_frames == 1)
+    return said.of_a_set or is_set(source) or (place_of(source).is_dir() and config.n_frames == 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import safetensors
 import safetensors.torch
 from torch import Tensor
@@ -26,7 +28,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         DyntexError: the disk is full or the folder cannot be written; an earlier file of that name is intact.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = _partial(path)
     try:
         need = sum(value.numel() * value.element_size() for value in tensors.values())
         free = shutil.disk_usage(path.parent).free
@@ -73,7 +75,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 def save_json(path: Path, data: Any) -> None:
     """Write JSON to a file that is there whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = _partial(path)
     try:
         partial.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
         os.replace(partial, path)
@@ -152,6 +154,15 @@ def make_folder(path: Path) -> Path:
     if not os.access(path, os.W_OK):
         raise UsageError(f"the folder {path} cannot be written: choose another place")
     return path
+
+
+def _partial(path: Path) -> Path:
+    """The name under which a file is written; what killed processes left of the same file is removed."""
+    for file in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        process = file.name.split(".")[-2]
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
+            file.unlink(missing_ok=True)
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
 
 
 def _reason(error: Exception) -> str:

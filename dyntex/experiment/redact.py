@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
 def without_folders(word: str) -> str:
     """``--out=/home/me/fire.mp4`` as ``--out=fire.mp4``; what is no path stays as it is."""
-    option, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
-    return option + equals + (Path(value).name if "/" in value else value)
+    option, equals, value = word.partition("=") if word.startswith("--") and "=" in word else ("", "", word)
+    name = Path(value).name + "/" * value.endswith("/") if "/" in value else value
+    return option + equals + printable(name)
+
+
+def printable(name: str) -> str:
+    """A name as UTF-8 can hold it: of one in another encoding, bytes that it has no letters for as ``\\xff``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def seen_from(folder: Path, place: str) -> str:

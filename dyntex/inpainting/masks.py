@@ -17,6 +17,7 @@ from torch import Tensor
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
 from dyntex.media import read_clip
+from dyntex.media.paths import place_of
 
 KEY = re.compile(r"#[0-9a-fA-F]{6}")
 KEY_TOLERANCE = 40
@@ -48,8 +49,8 @@ def read_mask(source: str, clip: Clip, *, grow: int = 0) -> Tensor:
     """
     if is_key(source):
         missing = keyed(clip, source)
-    elif Path(source).suffix.lower() in ARRAYS:
-        missing = read_array(Path(source))
+    elif place_of(source).suffix.lower() in ARRAYS:
+        missing = read_array(place_of(source))
     else:
         # Grey, and brighter than half; one frame more than the clip has tells a mask that is too long.
         missing = read_clip(source, n_frames=clip.n_frames + 1).video[:3].mean(0) > 0.0

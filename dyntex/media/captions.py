@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from dyntex.errors import InputError
+from dyntex.media.paths import place_of
 
 HEADER = ("file", "caption")
 
@@ -24,7 +25,7 @@ def read_captions(table: str | Path, names: Collection[str]) -> dict[str, str]:
             the message names the row.
     """
     try:
-        with Path(table).expanduser().open(newline="", encoding="utf-8-sig") as file:
+        with place_of(table).open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file, strict=True)
             captions = _captions(table, rows, names)
     except OSError as error:

@@ -106,7 +106,7 @@ def encode(
     options = dict(recipe.options)
     if recipe.crf_worst:
         options["crf"] = str(round(quality * recipe.crf_worst / WORST_QUALITY))
-    with av.open(str(path), "w", format=recipe.container, options=dict(recipe.muxing)) as container:
+    with av.open(f"file:{path}", "w", format=recipe.container, options=dict(recipe.muxing)) as container:
         container.metadata.update(metadata)
         stream: VideoStream | None = None
         for i, whole in enumerate(frames):
@@ -170,7 +170,7 @@ def encode_gif(path: Path, frames: Iterator[Image], *, fps: Fraction, n_frames: 
     times = gif_times(n_frames, fps)
     option, forever, once = LOOP[".gif"]
     muxing = {option: forever if loop else once, "final_delay": str(times[-1] - times[-2])}
-    with av.open(str(path), "w", format="gif", options=muxing) as container:
+    with av.open(f"file:{path}", "w", format="gif", options=muxing) as container:
         stream: VideoStream | None = None
         for time, image in zip(times, frames, strict=False):
             if stream is None:

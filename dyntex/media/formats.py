@@ -9,6 +9,7 @@ from pathlib import Path
 from dyntex.errors import UsageError
 from dyntex.media.atomic import check_place
 from dyntex.media.grid import Grid, check_grid, json_of
+from dyntex.media.paths import named
 from dyntex.media.pixels import Colour
 
 FOLDER = ""  # the ending of a folder of PNGs
@@ -53,6 +54,15 @@ def ending_of(path: str | Path) -> str:
     return FOLDER if str(path).endswith("/") else Path(path).suffix.lower()
 
 
+def beside(path: str | Path, ending: str) -> Path:
+    """The place of what belongs to an output: ``clip.mp4`` and ``.sheet.png`` give ``clip.sheet.png``.
+
+    A folder keeps its whole name (``v1.2/`` gives ``v1.2.sheet.png``); a name that would be too long is cut.
+    """
+    place = Path(path)
+    return named(place.parent, place.stem if ending_of(path) in FORMATS and ending_of(path) else place.name, ending)
+
+
 def check_writable(path: str | Path, *, overwrite: bool = False, grid: Grid | None = None, still: bool = False) -> None:
     """Everything that can be known to be wrong with an output before there is anything to write.
 
@@ -68,6 +78,10 @@ def check_writable(path: str | Path, *, overwrite: bool = False, grid: Grid | No
     """
     target = Path(path)
     ending = ending_of(path)
+    if str(path) == "-":
+        raise UsageError("-o - is no place: a result is written to a file and checked; name one")
+    if not target.name:
+        raise UsageError(f"{str(path)!r} cannot be written: it has no name; give one that ends in .mp4")
     if ending not in FORMATS:
         known = ", ".join(filter(None, FORMATS))
         raise UsageError(f"{path} cannot be written as {ending!r}: end it in {known}, or in / for a folder of PNGs")

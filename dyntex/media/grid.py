@@ -10,6 +10,7 @@ import numpy as np
 
 from dyntex.errors import UsageError
 from dyntex.media.footage import Image
+from dyntex.media.paths import named
 from dyntex.media.pixels import bled
 
 Grid = tuple[int, int]  # rows, columns
@@ -30,7 +31,7 @@ def parse_grid(text: str) -> Grid:
 
 def json_of(sheet: Path) -> Path:
     """The place of the JSON beside a sprite sheet."""
-    return sheet.with_suffix(".json")
+    return named(sheet.parent, sheet.stem, ".json")
 
 
 def check_grid(grid: Grid, n_frames: int, *, size: tuple[int, int]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dyntex.media import arrays, colour, stills, video
 from dyntex.media.footage import DEFAULT_FPS
+from dyntex.media.paths import place_of
 from dyntex.media.read import Kind, kind_of, read_clip
 from dyntex.media.timing import resample
 
@@ -61,7 +62,7 @@ def probe(source: str | Path) -> MediaInfo:
         InputError: as :func:`dyntex.media.read_clip` does for a source that is missing or cannot be read.
     """
     kind = kind_of(source)
-    path = Path(source).expanduser()
+    path = place_of(source)
     match kind:
         case Kind.EXAMPLE:
             clip = read_clip(source)

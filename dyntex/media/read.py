@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
 from dyntex.media import arrays, stills, video
 from dyntex.media.footage import Footage, Notice, ignore
+from dyntex.media.paths import place_of
 from dyntex.media.pixels import stacked
 from dyntex.media.resize import Size, fit, sides
 
@@ -35,14 +37,20 @@ def kind_of(source: str | Path) -> Kind:
     """
     if str(source).startswith(EXAMPLE):
         return Kind.EXAMPLE
-    path = Path(source).expanduser()
-    if path.is_dir():
-        return Kind.FOLDER
-    if not path.exists():
+    path = place_of(source)
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        where = ", and what comes through a pipe is saved to a file first" if str(source) == "-" else ""
         raise InputError(
-            f"{source} does not exist: give a video, an image, a folder of frames, an array or example:NAME"
-        )
-    if not path.is_file():
+            f"{source} does not exist: give a video, an image, a folder of frames, an array or example:NAME{where}"
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{source} cannot be opened ({reason}): check its name and its permissions") from error
+    if stat.S_ISDIR(mode):
+        return Kind.FOLDER
+    if not stat.S_ISREG(mode):
         raise InputError(f"{source} is neither a file nor a folder: save it to a file first")
     try:
         with path.open("rb") as file:
@@ -96,7 +104,7 @@ def read_clip(
     kind = kind_of(source)
     if kind is Kind.EXAMPLE:
         return _example(str(source), target=target, start=start, n_frames=n_frames)
-    found = open_footage(Path(source).expanduser(), kind, start=start, n_frames=n_frames, notice=notice)
+    found = open_footage(place_of(source), kind, start=start, n_frames=n_frames, notice=notice)
     frames = []
     for frame in found.frames:
         frames.append(frame if target is None else fit(frame, target, pixel_aspect=found.pixel_aspect))

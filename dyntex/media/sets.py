@@ -14,6 +14,7 @@ from dyntex.errors import InputError
 from dyntex.media import stills, video
 from dyntex.media.captions import read_captions
 from dyntex.media.footage import Notice, ignore, once
+from dyntex.media.paths import place_of
 from dyntex.media.read import Kind, kind_of, read_clip
 from dyntex.media.resize import Size
 
@@ -73,7 +74,7 @@ def read_set(
         InputError: there is no such folder, or nothing in it can be used; a class has nothing, there is only one, or a
             member has none; a caption is missing, empty, given twice or of nothing in the folder.
     """
-    root, needed = Path(source).expanduser(), least or n_frames
+    root, needed = place_of(source), least or n_frames
     if not root.is_dir():
         if n_frames > 1 or labels or captions is not None or kind_of(root) is not Kind.ARRAY:
             raise InputError(f"{source} is no folder: a set of clips is a folder of them")
@@ -112,7 +113,7 @@ def is_set(source: str | Path) -> bool:
 
     It holds something that moves, or folders and no image.
     """
-    path = Path(source).expanduser()
+    path = place_of(source)
     if not path.is_dir() or _is_clip(path):
         return False
     return any(entry.is_dir() or _moves(entry) for entry in _entries(path))

@@ -127,7 +127,9 @@ def write_report(
     ]
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     with atomic(folder / REPORT) as temporary:
-        temporary.write_text(page(facts.title, body, style=style), encoding="utf-8")
+        # A file's name may be in another encoding than UTF-8.
+        text = page(facts.title, body, style=style)
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
     return folder / REPORT
 
 
