@@ -57,12 +57,12 @@ def langevin(
         with torch.enable_grad():
             (gradient,) = torch.autograd.grad(energy(y).sum(), y)
         with torch.no_grad():
-            drift = gradient * (-half) * scale * scale
+            drift = gradient * (-half * scale * scale)
             if drift_limit > 0.0:
                 rms = drift.square().flatten(1).mean(1).sqrt()
                 factor = (drift_limit / rms.clamp_min(1e-12)).clamp_max(1.0)
                 drift *= factor.view(-1, *[1] * (y.ndim - 1))
-            y = y.detach() + drift
+            y = drift.add_(y)
             if noise_scale > 0.0:
                 noise = torch.randn(y.shape, generator=rng, device=y.device, dtype=y.dtype)
                 y += noise * (noise_scale * scale)

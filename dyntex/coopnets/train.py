@@ -339,9 +339,11 @@ def revise(
         held: (B, C, T', H, W), frames before ``y`` that the energy hears and that stay as they are.
     """
 
+    still = des.frozen()
+
     def energy(y: Tensor) -> Tensor:
         whole = y if held is None else torch.cat((held, y), dim=2)
-        return des.energy(whole, cond, periodic=periodic)
+        return still.energy(whole, cond, periodic=periodic)
 
     return langevin(
         energy,

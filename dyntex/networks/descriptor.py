@@ -5,11 +5,13 @@ Xie et al. (2020), equation 1: p(y) ~ exp(f(y)) q(y), with q = N(m, s^2).
 
 from __future__ import annotations
 
-from typing import cast
+import copy
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from dyntex.errors import UsageError
 from dyntex.networks.architecture import FULL, DescriptorConfig, Head, Layer, Precision
@@ -70,15 +72,42 @@ class Descriptor(nn.Module):
         y = beside(y, cond)
         return torch.stack([head(y, periodic, self.precision) for head in self.heads]).sum(0)
 
+    def frozen(self) -> Descriptor:
+        """The same f for a sampler: its weights take no gradient, and are rounded once and not at every step."""
+        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
+        memo: dict[int, object] = {id(b): b for b in self.buffers()}
+        for p in self.parameters():
+            # Its own type where it is wider than float32's, as in a test of gradients.
+            cast = p.detach() if p.dtype == torch.float64 else p.detach().to(dtype)
+            memo[id(p)] = nn.Parameter(cast, requires_grad=False)
+        return copy.deepcopy(self, memo)
+
     def reference_energy(self, y: Tensor) -> Tensor:
         """|y - m|^2 / 2 s^2, the part of the energy that is not learnt: (B, C, T, H, W) -> (B,)."""
-        distance: Tensor = ((y - self.ref_mean) / self.ref_std).square().flatten(1).sum(1).mul(0.5)
+        distance: Tensor = _HalfSquare.apply(y, self.ref_mean, self.ref_std)
         return distance
 
     def energy(self, y: Tensor, cond: Tensor, *, periodic: Axes = OPEN) -> Tensor:
         """U: (B, C, T, H, W), (B, K, T, H, W) -> (B,); low where y looks like the data."""
         energy: Tensor = self.reference_energy(y) - self(y, cond, periodic=periodic)
         return energy
+
+
+class _HalfSquare(torch.autograd.Function):
+    """|y - m|^2 / 2 s^2 and its gradient (y - m) / s^2, in a third of the passes over the clip that autograd makes."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+        d = (y - mean).div_(std)
+        ctx.save_for_backward(d, std)
+        distance: Tensor = d.square().flatten(1).sum(1).mul_(0.5)
+        return distance
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        d, std = ctx.saved_tensors
+        return d * (grads[0].view(-1, *[1] * (d.ndim - 1)) / std), None, None
 
 
 class _Head(nn.Module):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dyntex.networks.layers.margins import OPEN, Axes, PadRule, fold, margins, overlap_add, pad
+from dyntex.networks.layers.margins import OPEN, Axes, PadRule, margins, pad
+from dyntex.networks.layers.products import FrameProducts, StateProducts
 
 
 class FullFrameConv(nn.Module):
@@ -47,26 +50,28 @@ class FullFrameConv(nn.Module):
         frames = x.permute(0, 2, 3, 4, 1).reshape(batch, n_frames, -1)  # (B, T, H*W*C)
         if n_frames % self.stride:
             frames = F.pad(frames, (0, 0, 0, -n_frames % self.stride))
-        sizes = [len(range(residue, taps, self.stride)) for residue in range(self.stride)]
-        # split and unbind, not slices: their gradient is one copy, where each slice's would be the whole in zeros.
-        weights = torch.split(self.weight.to(x.dtype), sizes)
+        # The rows of the weight that each frame of a stride meets, those of the taps of one residue.
+        counts = [len(range(residue, taps, self.stride)) for residue in range(self.stride)]
+        ends = [channels_out * n for n in accumulate(counts)]
+        met = [(first + before) % self.stride for first in range(self.stride)]
+        slices = [(ends[residue] - channels_out * counts[residue], ends[residue]) for residue in met]
+        weight = self.weight.to(x.dtype).view(taps * channels_out, -1)
+        parts = FrameProducts.apply(frames.view(-1, self.stride, frames.shape[2]), weight, slices)
         y = self.bias.to(x.dtype).expand(batch, n_out, -1)
-        for first, part in enumerate(frames.view(batch, -1, self.stride, frames.shape[2]).unbind(2)):
-            weight = weights[(first + before) % self.stride]
-            if not len(weight):
+        for first, (residue, products) in enumerate(zip(met, parts, strict=True)):
+            if not counts[residue]:
                 continue
-            products = F.linear(part, weight.flatten(2).flatten(0, 1))  # (B, M, j*O)
-            products = products.view(batch, -1, len(weight), channels_out)
+            rows = products.view(batch, -1, counts[residue], channels_out)
             # Zero frames are not multiplied; the products that they would have had are put in their places here.
             offset = (first + before) // self.stride
-            missing = n_out + len(weight) - 1 - offset - products.shape[1]
-            products = F.pad(products, (0, 0, 0, 0, offset, missing))
-            y = y + torch.stack([products[:, j : j + n_out, j] for j in range(len(weight))]).sum(0)
+            missing = n_out + counts[residue] - 1 - offset - rows.shape[1]
+            rows = F.pad(rows, (0, 0, 0, 0, offset, missing))
+            y = y + torch.stack([rows[:, j : j + n_out, j] for j in range(counts[residue])]).sum(0)
         return y.transpose(1, 2)[..., None, None]
 
 
 class FullFrameConvTranspose(nn.Module):
-    """A transposed convolution from one position to a whole frame: one matrix product, then overlap-add in time.
+    """A transposed convolution from one position to a whole frame: a matrix product for each tap.
 
     The weight is kept as the product reads it, (k, O, H, W, C).
     """
@@ -91,14 +96,27 @@ class FullFrameConvTranspose(nn.Module):
 
     def forward(self, x: Tensor, periodic: Axes = OPEN) -> Tensor:
         """(B, C, T, 1, 1) -> (B, O, T', H, W)."""
-        batch, channels_in, n_frames = x.shape[:3]
+        batch, _, n_frames = x.shape[:3]
         taps, channels_out, height, width, _ = self.weight.shape
-        states = x.view(batch, channels_in, n_frames).transpose(1, 2)
-        frames = F.linear(states, self.weight.to(x.dtype).view(-1, channels_in))
-        y = overlap_add(frames.view(batch, n_frames, taps, channels_out, height, width), self.stride)
+        before, after = self.margins[0]
+        extra = 0 if periodic[0] else self.extra
+        n_out = n_frames * self.stride if periodic[0] else (n_frames - 1) * self.stride + taps - before - after
+        # Frames beyond the last that a state reaches are zero of themselves, where none of those is cropped.
+        inside = n_out if after else n_out + extra
+        rounds = -(-inside // self.stride)
+        terms = []  # of frame i + stride * v, which is, before cropping, frame tap + stride * (v + shift)
+        for i in range(self.stride):
+            shift, tap = divmod(i + before, self.stride)
+            terms.append([(k, shift - j) for j, k in enumerate(range(tap, taps, self.stride))])
+        offsets = [offset for pairs in terms for _, offset in pairs]
+        ends = (max(0, -min(offsets)), max(0, rounds + max(offsets) - n_frames))
+        states = pad(x, (ends, (0, 0), (0, 0)), periodic).flatten(2).transpose(1, 2)  # (B, P, C)
+        terms = [[(k, offset + ends[0]) for k, offset in pairs] for pairs in terms]
+        y = StateProducts.apply(states, self.weight.to(x.dtype).flatten(1, 3), rounds, terms)
+        y = y.view(batch, -1, channels_out, height, width)
+        if y.shape[1] > inside:  # a slice of everything would have a gradient that is a copy
+            y = y[:, :inside]
         y = y.transpose(1, 2)  # (B, O, T', H, W)
-        period = (n_frames * self.stride, height, width)
-        y = fold(y, (self.margins[0], (0, 0), (0, 0)), period, (periodic[0], False, False))
-        if self.extra and not periodic[0]:
-            y = F.pad(y, (0, 0, 0, 0, 0, self.extra))
+        if inside < n_out + extra:
+            y = F.pad(y, (0, 0, 0, 0, 0, extra))
         return y + self.bias.to(x.dtype).view(1, -1, 1, 1, 1)
