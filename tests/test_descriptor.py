@@ -48,6 +48,33 @@ def test_the_energy_s_gradient_is_its_finite_difference(heads: tuple[Head, ...])
     assert torch.autograd.gradcheck(lambda y: des.energy(y, none(y)), (y,))
 
 
+def test_a_frozen_descriptor_has_the_same_energy_and_takes_no_gradient():
+    des = Descriptor(config(CONV, WHOLE, reference="pixel"), (2, 4, 6, 6), rng=seeded()).double()
+    y = randn(2, 2, 4, 6, 6).mul(0.3).requires_grad_()
+    des.fit_reference(y.detach())
+    still = des.frozen()
+    for ours, theirs in ((still.energy(y, none(y)), des.energy(y, none(y))), (still.scale, des.scale)):
+        torch.testing.assert_close(ours, theirs, rtol=0.0, atol=0.0)
+    mine, other = (torch.autograd.grad(net.energy(y, none(y)).sum(), y)[0] for net in (still, des))
+    torch.testing.assert_close(mine, other, rtol=0.0, atol=0.0)
+    assert not any(p.requires_grad for p in still.parameters())
+    assert all(p.requires_grad for p in des.parameters())
+    assert len(list(still.parameters())) == len(list(des.parameters()))
+
+
+def test_a_frozen_descriptor_s_weights_are_rounded_in_bf16_and_the_descriptor_s_are_not():
+    des = Descriptor(config(WHOLE), (2, 4, 6, 6), rng=seeded(), precision="bf16")
+    before = [p.detach().clone() for p in des.parameters()]
+    still = des.frozen()
+    assert {p.dtype for p in still.parameters()} == {torch.bfloat16}
+    assert {b.dtype for b in still.buffers()} == {torch.float32}
+    for p, was, rounded in zip(des.parameters(), before, still.parameters(), strict=True):
+        assert torch.equal(p, was)
+        assert torch.equal(rounded, was.bfloat16())
+    y = torch.rand(1, 2, 4, 6, 6, generator=seeded(1))
+    assert torch.equal(still.energy(y, none(y)), des.energy(y, none(y)))
+
+
 def test_zero_weights_leave_the_gaussian_reference():
     """U = |y|^2 / 2 s^2, a sum over every element and one number for each clip."""
     des = zeroed(Descriptor(config(CONV), (2, 4, 6, 8), rng=seeded())).double()

@@ -22,6 +22,7 @@ from dyntex.networks.layers import (
     margins,
     pad,
 )
+from dyntex.networks.layers.phases import conv_of_phases
 
 # Sums of at most ~2000 products of order 1 in float64: rounding stays below 2000 * 1e-16 * a few.
 EXACT = {"rtol": 1e-11, "atol": 1e-11}
@@ -107,6 +108,37 @@ def test_convolution_is_conv3d_with_the_same_symmetric_padding(stride: tuple[int
     assert_same(layer(x), theirs, [(x, x), (layer.weight, layer.weight), (layer.bias, layer.bias)])
 
 
+@pytest.mark.parametrize("periodic", [(False, False, False), (True, True, True), (True, False, True)])
+@pytest.mark.parametrize("padding", ["same", "valid", (1, 2, 0)])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "sides"),
+    [((5, 5, 5), (2, 2, 2), (8, 9, 11)), ((2, 3, 7), (3, 2, 4), (7, 8, 15)), ((1, 4, 2), (2, 2, 2), (5, 6, 9))],
+    ids=["the paper's", "stride beyond the kernel", "even"],
+)
+def test_a_convolution_of_phases_is_conv3d(kernel, stride, sides, padding, periodic):
+    """Sides that are no whole strides, kernels that leave positions of a stride out, and wrapped axes."""
+    x, bias = randn(2, 3, *sides).requires_grad_(), randn(4, seed=2).requires_grad_()
+    weight = randn(4, 3, *kernel, seed=1).requires_grad_()
+    by = margins(kernel, stride, padding)
+    ours = conv_of_phases(x, weight, bias, stride=stride, margins=by, periodic=periodic)
+    theirs = F.conv3d(pad(x, by, periodic), weight, bias, stride=stride)
+    torch.testing.assert_close(ours, theirs, **EXACT)
+    probe = randn(*ours.shape, seed=99)
+    for a, b in zip(*(torch.autograd.grad((y * probe).sum(), (x, weight, bias)) for y in (ours, theirs)), strict=True):
+        torch.testing.assert_close(a, b, **EXACT)
+
+
+def test_a_convolution_in_bf16_is_the_one_in_float32_but_for_rounding():
+    """Few channels and strides take the phases then. 375 products of rounded factors, one rounded sum: 2^-8 of it."""
+    layer = Conv(3, 4, kernel=(5, 5, 5), stride=(2, 2, 2))
+    initialise(layer, 0.0, seeded())
+    x = torch.randn(1, 3, 8, 8, 8, generator=seeded(1))
+    exact = layer.double()(x.double()).float()
+    rounded = layer.float()(x.bfloat16())
+    assert rounded.dtype == torch.bfloat16
+    assert float((rounded.detach().float() - exact.detach()).norm() / exact.detach().norm()) < 2.0**-7
+
+
 @pytest.mark.parametrize("channels_out", [4, 9], ids=["few", "many"])
 @pytest.mark.parametrize("stride", [(1, 1, 1), (2, 1, 3), (3, 2, 1), (4, 1, 1)])
 @pytest.mark.parametrize("crop", [0, 1])
@@ -182,6 +214,21 @@ def test_a_periodic_axis_is_one_period_of_an_endless_repetition(make: type[nn.Mo
     thrice = layer(torch.cat((x, x, x), dim=axis + 2))
     n = once.shape[axis + 2]
     torch.testing.assert_close(once, thrice.narrow(axis + 2, n, n), **EXACT)
+
+
+@pytest.mark.parametrize("periodic", [(False, False, False), (True, False, False)])
+@pytest.mark.parametrize(("taps", "stride"), [(5, 2), (4, 3), (2, 3)])
+@pytest.mark.parametrize("n_frames", [1, 4])
+def test_a_full_frame_transposed_layer_is_the_adjoint_of_the_convolution(taps: int, stride: int, n_frames, periodic):
+    """On circles shorter than the kernel too, and where a stride leaves frames that no state reaches."""
+    conv = ready(FullFrameConv(2, 3, kernel=(taps, 4, 4), stride=stride, padding="same"))
+    extra = max(0, stride - taps)
+    up = FullFrameConvTranspose(3, 2, kernel=(taps, 4, 4), stride=stride, padding="same", extra=extra).double()
+    order = [conv.order.index(k) for k in range(taps)]
+    up.weight.data = conv.weight.data[order].permute(0, 4, 2, 3, 1).contiguous()
+    conv.bias.data.zero_()
+    x, z = randn(2, 2, n_frames * stride, 4, 4), randn(2, 3, n_frames, 1, 1, seed=1)
+    torch.testing.assert_close((conv(x, periodic) * z).sum(), (x * up(z, periodic)).sum(), **EXACT)
 
 
 def test_full_frame_layers_repeat_in_periodic_time_too():

@@ -84,7 +84,7 @@ class Descriptor(nn.Module):
 
     def reference_energy(self, y: Tensor) -> Tensor:
         """|y - m|^2 / 2 s^2, the part of the energy that is not learnt: (B, C, T, H, W) -> (B,)."""
-        distance: Tensor = _HalfSquare.apply(y, self.ref_mean, self.ref_std)
+        distance: Tensor = _HalfSquare.apply(y, self.ref_mean, self.ref_std)  # type: ignore[no-untyped-call]
         return distance
 
     def energy(self, y: Tensor, cond: Tensor, *, periodic: Axes = OPEN) -> Tensor:
@@ -104,7 +104,7 @@ class _HalfSquare(torch.autograd.Function):
         return distance
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         d, std = ctx.saved_tensors
         return d * (grads[0].view(-1, *[1] * (d.ndim - 1)) / std), None, None

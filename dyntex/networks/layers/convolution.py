@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from dyntex.networks.layers.margins import OPEN, Axes, Margins, PadRule, fold, margins, overlap_add, pad
+from dyntex.networks.layers.margins import OPEN, Axes, PadRule, fold, margins, overlap_add, pad
+from dyntex.networks.layers.phases import conv_of_phases
 
 FEW = 8
 """Fewer input channels than this leave the lanes of a vector unit empty: the taps in time join them as channels."""
-
-LANES = 32
-"""bf16 numbers that a matrix unit multiplies at once."""
 
 
 class Conv(nn.Module):
@@ -42,7 +36,7 @@ class Conv(nn.Module):
         weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
         few = x.shape[1] < FEW and weight.shape[2] > 1
         if few and min(self.stride) > 1 and x.dtype == torch.bfloat16:
-            return _phases_as_channels(x, weight, bias, self.stride, self.margins, periodic)
+            return conv_of_phases(x, weight, bias, stride=self.stride, margins=self.margins, periodic=periodic)
         x = pad(x, self.margins, periodic)
         if few:
             return _taps_as_channels(x, weight, bias, self.stride)
@@ -65,65 +59,6 @@ def _taps_as_channels(x: Tensor, weight: Tensor, bias: Tensor, stride: tuple[int
     flat, kernel = (F.pad(a, fill).contiguous(memory_format=torch.channels_last) for a in (flat, kernel))
     y = F.conv2d(flat, kernel, bias, stride=stride[1:])
     return y.view(batch, n_out, *y.shape[1:]).transpose(1, 2)
-
-
-def _phases_as_channels(
-    x: Tensor, weight: Tensor, bias: Tensor, stride: tuple[int, int, int], by: Margins, periodic: Axes
-) -> Tensor:
-    """The padded ``conv3d`` as one of stride 1: the positions of one stride, side by side, are its channels.
-
-    (B, C, T, H, W) becomes (B, s*s*s*C, T/s, H/s, W/s), and a kernel of 5 one of 3. What is added to the kernel to make
-    it whole strides long is zero and multiplied all the same, which bf16 matrix units make up for and others do not.
-    """
-    sides, kernel = x.shape[2:], weight.shape[2:]
-    taps = [-(-k // s) for k, s in zip(kernel, stride, strict=True)]
-    grid = [  # as many positions as the kernel meets
-        (n + a + b - k) // s + m for n, (a, b), k, s, m in zip(sides, by, kernel, stride, taps, strict=True)
-    ]
-    around = tuple((a if wrap else 0, b if wrap else 0) for (a, b), wrap in zip(by, periodic, strict=True))
-    x = pad(x, around, periodic)
-    starts = [0 if wrap else a for (a, _), wrap in zip(by, periodic, strict=True)]
-    x = Phases.apply(x, starts, grid, stride)
-    return F.conv3d(x, Phases.apply(weight, (0, 0, 0), taps, stride), bias)
-
-
-class Phases(torch.autograd.Function):
-    """(B, C, T, H, W) -> (B, s*s*s*C and zeros, t, h, w), channels last: the positions of one stride are channels.
-
-    The clip begins ``starts`` positions within the t*s x h*s x w*s that the result has; zeros are around it, and what
-    lies beyond is left out.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, starts: Sequence[int], grid: Sequence[int], stride: Sequence[int]) -> Tensor:
-        batch, channels = x.shape[:2]
-        ctx.starts, ctx.grid, ctx.stride, ctx.shape = starts, grid, stride, x.shape
-        whole = x.new_zeros(batch, *(n * s for n, s in zip(grid, stride, strict=True)), channels)
-        t, h, w = (slice(a, min(a + n, m)) for a, n, m in zip(starts, x.shape[2:], whole.shape[1:4], strict=True))
-        x = x.permute(0, 2, 3, 4, 1)
-        whole[:, t, h, w] = x[:, : t.stop - t.start, : h.stop - h.start, : w.stop - w.start]
-        parts = _split(whole, grid, stride)
-        width = parts[0, 0, 0, 0].numel()
-        y = x.new_zeros(batch, *grid, width + -width % LANES)
-        y[..., :width].view(parts.shape).copy_(parts)
-        return y.permute(0, 4, 1, 2, 3)
-
-    @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        batch, channels, *sides = ctx.shape
-        (t, r), (h, s), (w, u) = zip(ctx.grid, ctx.stride, strict=True)
-        y = grads[0].permute(0, 2, 3, 4, 1)[..., : r * s * u * channels].view(batch, t, h, w, r, s, u, channels)
-        y = y.permute(0, 7, 1, 4, 2, 5, 3, 6).reshape(batch, channels, t * r, h * s, w * u)
-        y = y[(..., *(slice(a, a + n) for a, n in zip(ctx.starts, sides, strict=True)))]
-        beyond = [v for n, m in zip(sides[::-1], y.shape[:1:-1], strict=True) for v in (0, n - m)]
-        return F.pad(y, beyond) if any(beyond) else y, None, None, None
-
-
-def _split(x: Tensor, grid: Sequence[int], stride: Sequence[int]) -> Tensor:
-    """(B, t*r, h*s, w*u, C) -> (B, t, h, w, r, s, u*C), a view."""
-    (t, r), (h, s), (w, u) = zip(grid, stride, strict=True)
-    return x.view(len(x), t, r, h, s, w, u * x.shape[4]).permute(0, 1, 3, 5, 2, 4, 6)
 
 
 class ConvTranspose(nn.Module):

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dyntex.networks.layers.margins import OPEN, Axes, PadRule, margins, pad
-from dyntex.networks.layers.products import FrameProducts, StateProducts
+from dyntex.networks.layers.products import frame_products, state_products
 
 
 class FullFrameConv(nn.Module):
@@ -56,7 +56,7 @@ class FullFrameConv(nn.Module):
         met = [(first + before) % self.stride for first in range(self.stride)]
         slices = [(ends[residue] - channels_out * counts[residue], ends[residue]) for residue in met]
         weight = self.weight.to(x.dtype).view(taps * channels_out, -1)
-        parts = FrameProducts.apply(frames.view(-1, self.stride, frames.shape[2]), weight, slices)
+        parts = frame_products(frames.view(-1, self.stride, frames.shape[2]), weight, slices)
         y = self.bias.to(x.dtype).expand(batch, n_out, -1)
         for first, (residue, products) in enumerate(zip(met, parts, strict=True)):
             if not counts[residue]:
@@ -112,7 +112,7 @@ class FullFrameConvTranspose(nn.Module):
         ends = (max(0, -min(offsets)), max(0, rounds + max(offsets) - n_frames))
         states = pad(x, (ends, (0, 0), (0, 0)), periodic).flatten(2).transpose(1, 2)  # (B, P, C)
         terms = [[(k, offset + ends[0]) for k, offset in pairs] for pairs in terms]
-        y = StateProducts.apply(states, self.weight.to(x.dtype).flatten(1, 3), rounds, terms)
+        y = state_products(states, self.weight.to(x.dtype).flatten(1, 3), rounds, terms)
         y = y.view(batch, -1, channels_out, height, width)
         if y.shape[1] > inside:  # a slice of everything would have a gradient that is a copy
             y = y[:, :inside]

@@ -14,12 +14,26 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-class FrameProducts(torch.autograd.Function):
+def frame_products(frames: Tensor, weight: Tensor, slices: list[tuple[int, int]]) -> tuple[Tensor, ...]:
     """Every s-th frame times rows of one matrix: (N, s, D), (R, D) -> for each of the s, (N, rows of its slice).
 
     The slices, one for each of the s, cover the rows once.
     """
+    products: tuple[Tensor, ...] = _FrameProducts.apply(frames, weight, slices)  # type: ignore[no-untyped-call]
+    return products
 
+
+def state_products(states: Tensor, weight: Tensor, n: int, terms: list[list[tuple[int, int]]]) -> Tensor:
+    """Sums of products of states, (B, P, C), (k, R, C) -> (B, n, s, R): what overlap-add gives, each written once.
+
+    Output (v, i) is the sum over the (tap, offset) of ``terms[i]`` of ``weight[tap]`` times state v + offset; every tap
+    is in one of the terms.
+    """
+    sums: Tensor = _StateProducts.apply(states, weight, n, terms)  # type: ignore[no-untyped-call]
+    return sums
+
+
+class _FrameProducts(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, frames: Tensor, weight: Tensor, slices: list[tuple[int, int]]) -> tuple[Tensor, ...]:
         ctx.save_for_backward(frames, weight)
@@ -27,7 +41,7 @@ class FrameProducts(torch.autograd.Function):
         return tuple(frames[:, i] @ weight[a:b].t() for i, (a, b) in enumerate(slices))
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         frames, weight = ctx.saved_tensors
         grad_frames = torch.empty_like(frames) if ctx.needs_input_grad[0] else None
@@ -40,12 +54,7 @@ class FrameProducts(torch.autograd.Function):
         return grad_frames, grad_weight, None
 
 
-class StateProducts(torch.autograd.Function):
-    """Sums of products of states, (B, P, C), (k, R, C) -> (B, n, s, R): what overlap-add gives, each written once.
-
-    Output (v, i) is the sum over the (tap, offset) of ``terms[i]`` of ``weight[tap]`` times state v + offset.
-    """
-
+class _StateProducts(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states: Tensor, weight: Tensor, n: int, terms: list[list[tuple[int, int]]]) -> Tensor:
         ctx.save_for_backward(states, weight)
@@ -63,7 +72,7 @@ class StateProducts(torch.autograd.Function):
         return y.view(len(states), n, *y.shape[1:])
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         states, weight = ctx.saved_tensors
         batch, n = grads[0].shape[:2]
