@@ -8,6 +8,7 @@ of the revised chains and of the generator alone, and both as they were on the w
 from __future__ import annotations
 
 import argparse
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,8 @@ from dyntex.coopnets.train import StepInfo, Teaching, revise
 from dyntex.errors import StoppedError, UsageError
 from dyntex.experiment.run import RESULT, Run
 from dyntex.malloc import keep_pages
+
+LOG = logging.getLogger(__name__)
 
 SNAPSHOTS = (1, 10, 100, 1000)
 """Iterations after which the chains are kept."""
@@ -74,7 +77,7 @@ class Watched:
         self.iteration = info.iteration
         if time.monotonic() - self.spoken > self.say:
             self.spoken = time.monotonic()
-            print(f"{time.strftime('%H:%M:%S')} {self.name} iteration {info.iteration}", flush=True)
+            LOG.info("%s iteration %d", self.name, info.iteration)
 
     def stop(self) -> bool:
         return self.iteration in self.stops
@@ -113,7 +116,7 @@ def train(job: Job, root: Path, config: CoopConfig, *, n_frames: int = 64) -> di
             save_every=SAVE_EVERY,
             on_step=seen.on_step,
             stop=seen.stop,
-            notice=lambda text: print(text, flush=True),
+            notice=LOG.info,
         )
         run.resume = bool(run.checkpoints)
         run.overwrite = not run.resume
@@ -184,14 +187,15 @@ def main() -> None:
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("-o", "--out", type=Path, required=True)
     args = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     torch.set_flush_denormal(True)
     keep_pages()
     config = replace(preset(args.preset), iterations=args.iterations, precision=args.precision)
     for job in parse_jobs(args.jobs, find_clips(args.clips)):
         if (job.folder(args.out) / RESULT).exists():
             continue
-        print(f"{time.strftime('%H:%M:%S')} {job.source.name}:{job.seed} begins", flush=True)
-        print(f"{time.strftime('%H:%M:%S')} {train(job, args.out, config)}", flush=True)
+        LOG.info("%s:%d begins", job.source.name, job.seed)
+        LOG.info("%s", train(job, args.out, config))
 
 
 if __name__ == "__main__":
