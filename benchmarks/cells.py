@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.data import MIN_TRAIN, Source
 from benchmarks.methods import RANDOM, check_method, controls_of
 from benchmarks.metrics import SSIM_WINDOW
-from benchmarks.statistics.filters import MIN_SIDE
+from benchmarks.metrics.statistics.filters import MIN_SIDE
 from benchmarks.tasks import check_task
 from dyntex.coopnets.checkpoint import load_json
 from dyntex.errors import UsageError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from benchmarks.statistics import Yardstick, calibrate
+from benchmarks.metrics.statistics import Yardstick, calibrate
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
 from dyntex.examples import EXAMPLES

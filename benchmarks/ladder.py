@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.data import Source
-from benchmarks.statistics import STATISTICS, Score, calibrate
+from benchmarks.metrics.statistics import STATISTICS, Score, calibrate
 from benchmarks.summary import grid
 from dyntex.clip import Clip
 from dyntex.errors import InputError

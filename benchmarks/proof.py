@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.statistics import STATISTICS
+from benchmarks.metrics.statistics import STATISTICS
 from benchmarks.summary import Row, Summary, grid, per_clip, table
 
 REAL = "later-real"

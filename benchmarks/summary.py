@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.statistics import STATISTICS
+from benchmarks.metrics.statistics import STATISTICS
 from benchmarks.tasks import HORIZONS
 
 Row = dict[str, Any]

@@ -14,7 +14,7 @@ import torch
 from benchmarks.data import Ground
 from benchmarks.methods import CONTROLS, Fitted
 from benchmarks.metrics import exact_frames, psnr, ssim
-from benchmarks.statistics import copy_distance, diversity
+from benchmarks.metrics.statistics import copy_distance, diversity
 from dyntex.clip import Clip
 from dyntex.errors import UsageError, suggest
 

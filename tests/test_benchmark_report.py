@@ -20,9 +20,9 @@ from benchmarks.data import Source
 from benchmarks.ladder import CORRUPTIONS, climb, corrupt, ghost
 from benchmarks.margins import differences, margins
 from benchmarks.metrics import psnr
+from benchmarks.metrics.statistics import STATISTICS
 from benchmarks.plots import temporal_spectrum
 from benchmarks.proof import proof
-from benchmarks.statistics import STATISTICS
 from benchmarks.summary import Column, Summary, best, shown, summarise, table
 from dyntex.cli import app
 from dyntex.clip import Clip

@@ -125,6 +125,15 @@ def test_the_command_line_takes_in_baselines_and_benchmarks_only_when_asked(path
         assert not [name for name in at_top(path) if name.split(".")[0] in ("baselines", "benchmarks", "torch")]
 
 
+@every_file
+def test_the_critic_judges_and_never_trains_a_method(path: Path):
+    module = module_of(path)
+    if module.split(".")[0] in ("dyntex", "baselines"):
+        # The package benchmarks.metrics brings it along, so it is closed too, but for the score's own rooms.
+        used = [name for name in imports(path) if name.startswith("benchmarks.metrics")]
+        assert all(name.startswith("benchmarks.metrics.statistics") for name in used), f"{module} imports {used}"
+
+
 def called(node: ast.Call) -> str:
     return ast.unparse(node.func)
 

@@ -17,7 +17,7 @@ import torch
 from commands import TINY, done, dyntex
 
 from benchmarks.data import eight_bits
-from benchmarks.statistics import score
+from benchmarks.metrics.statistics import score
 from dyntex.cli.bundle import _kept
 from dyntex.cli.scores import Judge
 from dyntex.clip import Clip

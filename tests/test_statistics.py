@@ -12,7 +12,7 @@ from scipy.stats import wasserstein_distance
 from torch import Tensor
 
 from benchmarks.ladder import CORRUPTIONS, blurred, corrupt, ghost
-from benchmarks.statistics import (
+from benchmarks.metrics.statistics import (
     STATISTICS,
     Yardstick,
     calibrate,

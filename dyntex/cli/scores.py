@@ -10,7 +10,7 @@ from dyntex.errors import InputError, UsageError
 if TYPE_CHECKING:
     import torch
 
-    from benchmarks.statistics import Yardstick
+    from benchmarks.metrics.statistics import Yardstick
     from dyntex.clip import Clip
     from dyntex.method import Synthesizer
 
@@ -37,7 +37,7 @@ class Judge:
             UsageError: the result will be shorter than the clip, and a statistic of fewer frames is not comparable.
             InputError: too few frames follow, or the frames are too small.
         """
-        from benchmarks.statistics import calibrate
+        from benchmarks.metrics.statistics import calibrate
         from dyntex.media import read_clip
 
         if n_frames < clip.n_frames:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmarks.statistics import dynamics, stills
-from benchmarks.statistics.filters import LEVEL, MIN_SIDE, look
+from benchmarks.metrics.statistics import dynamics, stills
+from benchmarks.metrics.statistics.filters import LEVEL, MIN_SIDE, look
 from dyntex.clip import Clip
 from dyntex.errors import InputError
 

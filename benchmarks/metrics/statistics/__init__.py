@@ -6,7 +6,7 @@ score that divides each by the distance from real to real; and, beside it, ``div
 protocol and the formulae are in ``docs/benchmark.md``.
 """
 
-from benchmarks.statistics.judge import STATISTICS, Score, Yardstick, calibrate, distances, score
-from benchmarks.statistics.windows import copy_distance, diversity
+from benchmarks.metrics.statistics.judge import STATISTICS, Score, Yardstick, calibrate, distances, score
+from benchmarks.metrics.statistics.windows import copy_distance, diversity
 
 __all__ = ["STATISTICS", "Score", "Yardstick", "calibrate", "copy_distance", "distances", "diversity", "score"]
