@@ -29,7 +29,7 @@ from dyntex.coopnets.presets import preset
 from dyntex.coopnets.train import StepInfo, Teaching, revise
 from dyntex.errors import StoppedError, UsageError
 from dyntex.experiment.run import RESULT, Run
-from dyntex.malloc import keep_pages
+from dyntex.runtime import keep_freed_memory
 
 LOG = logging.getLogger(__name__)
 
@@ -189,7 +189,7 @@ def main() -> None:
     args = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     torch.set_flush_denormal(True)
-    keep_pages()
+    keep_freed_memory()
     config = replace(preset(args.preset), iterations=args.iterations, precision=args.precision)
     for job in parse_jobs(args.jobs, find_clips(args.clips)):
         if (job.folder(args.out) / RESULT).exists():

@@ -115,7 +115,10 @@ WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "infinite budget": (("--budget", "inf"), ("--budget inf",)),
     "no budget": (("--budget", "0"), ("--budget 0",)),
     "no iterations": (("--iterations", "0"), ("--iterations 0",)),
-    "iterations and budget": (("--iterations", "9", "--budget", "7"), ("--iterations 9", "--budget 7", "one of them")),
+    "iterations and budget": (
+        ("--iterations", "9", "--budget", "7"),
+        ("use only one of --iterations 9 and --budget 7",),
+    ),
     "size off the grid": (("--size", "20x36"), ("20x36", "multiples of 8", "choose 16x32")),
     "size of another preset": (("--size", "32", "--preset", "paper-fc64"), ("32x32", "paper-fc64", "64x64")),
     "size that is none": (("--size", "big"), ("--size big", "96x128")),
@@ -205,7 +208,7 @@ def test_the_source_is_never_overwritten(clip: Path, tmp_path: Path) -> None:
         ("--run-dir", "nowhere/run", "not a folder"),
         ("--run-dir", "project", "other things"),
         ("--save-model", "file", "is a file"),
-        ("--save-model", "nowhere/model", "does not exist"),
+        ("--save-model", "nowhere/model", "nowhere first"),
         ("--save-model", "project", "other things"),
     ],
 )
@@ -222,8 +225,9 @@ def test_bad_folders(option: str, name: str, expected: str, clip: Path, tmp_path
 def test_refusals_come_before_the_clip_is_read(
     clip: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dyntex.media.read_clip", lambda *_, **__: pytest.fail("the clip was read"))
-    monkeypatch.setattr("dyntex.media.probe", lambda *_, **__: pytest.fail("the clip was looked at"))
+    monkeypatch.setattr("dyntex.experiment.training_set.read_clip", lambda *_, **__: pytest.fail("the clip was read"))
+    for room in ("training_set", "settings"):
+        monkeypatch.setattr(f"dyntex.experiment.{room}.probe", lambda *_, **__: pytest.fail("the clip was looked at"))
     (tmp_path / "a.mp4").touch()
     (tmp_path / "b.run" / "checkpoints").mkdir(parents=True)
     for words in (
@@ -325,7 +329,7 @@ def test_bad_models(kind: str, model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "expected"),
     [
-        (("--steps", "-1"), USAGE, "--steps -1"),
+        (("--langevin-steps", "-1"), USAGE, "--langevin-steps -1"),
         (("--frames", "0"), USAGE, "--frames 0"),
         (("--device", "tpu"), USAGE, "tpu"),
     ],

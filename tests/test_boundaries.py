@@ -12,13 +12,13 @@ import pytest
 import torch
 from commands import TINY, done, dyntex
 
-from dyntex.cli.boundaries import Ends, _verdict, kept
 from dyntex.clip import Clip, concatenate
 from dyntex.coopnets.capabilities import check_loop, check_space, is_convolutional, resized
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import PRESETS
 from dyntex.errors import UsageError
+from dyntex.experiment.boundaries import Boundaries, _verdict, keep_ends
 from dyntex.networks.architecture import FULL, DescriptorConfig, GeneratorConfig, Head, Layer
 from dyntex.textures.loop_seam import Seam
 
@@ -118,15 +118,15 @@ def test_what_is_kept_holds_the_first_frames_and_the_last():
         (100, range(100)),
     ):
         parts: list[Clip] = []
-        assert sum(chunk.n_frames for chunk in kept(iter(chunks), parts, n_frames)) == 100
+        assert sum(chunk.n_frames for chunk in keep_ends(iter(chunks), parts, n_frames)) == 100
         assert torch.equal(concatenate(parts).video[0, :, 0, 0], video[0, list(expected), 0, 0])
 
 
 def test_axes_as_the_networks_take_them():
-    assert Ends.of(True, None).periodic == (True, False, False)
-    assert Ends.of(False, "x").periodic == (False, False, True)
-    assert Ends.of(True, "xy").periodic == (True, True, True)
-    assert Ends.of(False, "y").periodic == (False, True, False)
+    assert Boundaries(True, "").periodic == (True, False, False)
+    assert Boundaries(False, "x").periodic == (False, False, True)
+    assert Boundaries(True, "xy").periodic == (True, True, True)
+    assert Boundaries(False, "y").periodic == (False, True, False)
 
 
 def test_a_seam_is_judged_by_the_clip_and_then_by_the_result_itself():
@@ -200,7 +200,7 @@ def test_a_model_loops_by_the_generator_and_sample_tells_its_own_percentiles(tau
         (("--loop", "--method", "kpcr"), "--loop is not possible with --method kpcr, because its law is not linear"),
         (("--loop", "--method", "lds", "--frames", 2), "2 frames has no motion to close"),
         (("--tile", "x"), "--tile x cannot be made by preset 'fast', which learns what belongs where"),
-        (("--tile", "z"), "--tile z is no direction"),
+        (("--tile", "z"), "--tile z is not a direction"),
         (("--tile", "xy", "--method", "lds"), "--tile xy is not possible with --method lds"),
     ],
 )

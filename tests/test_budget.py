@@ -15,10 +15,10 @@ import pytest
 import torch
 from commands import TINY, done, dyntex
 
-from dyntex.cli import budget
-from dyntex.cli.budget import rehearse, revision_cost, seconds_allowed
 from dyntex.clip import Clip
 from dyntex.errors import UsageError
+from dyntex.experiment import budget
+from dyntex.experiment.budget import rehearse, revision_cost, seconds_allowed
 from dyntex.experiment.run import Run
 
 OPEN = (False, False, False)
@@ -63,7 +63,7 @@ class Model:
 class Out:
     """An output that takes 0.1 s a frame."""
 
-    place: Path
+    word: str
     clock: Clock
     written: list[int]
     grid: tuple[int, int] | None = None
@@ -88,7 +88,7 @@ def test_a_rehearsal_is_a_chunk_and_tells_what_all_will_take(
     clock: Clock, tmp_path: Path, n_frames: int, grid: tuple[int, int] | None, expected: float, written: int
 ):
     """The second chunk is the price of all the later ones; previews take no time on this clock."""
-    out = Out(tmp_path / "a.mp4", clock, [], grid)
+    out = Out(str(tmp_path / "a.mp4"), clock, [], grid)
     found = rehearse(Model(clock), frames(20), out, n_frames=n_frames, rng=torch.Generator(), periodic=OPEN)  # type: ignore[arg-type]
     assert found == pytest.approx(expected)
     assert out.written == [written]
@@ -112,7 +112,7 @@ def test_a_quality_is_a_budget():
     assert {name: seconds_allowed(name, budget=None, iterations=None) for name in asked} == asked
     assert seconds_allowed(None, budget=7.0, iterations=None) == 7.0
     for other in ({"budget": 7.0, "iterations": None}, {"budget": None, "iterations": 7}):
-        with pytest.raises(UsageError, match=r"--quality draft and --\w+ 7 exclude each other"):
+        with pytest.raises(UsageError, match=r"use only one of --quality draft and --\w+ 7"):
             seconds_allowed("draft", **other)
 
 
@@ -159,16 +159,16 @@ def _few(folder: Path) -> Path:
 def test_a_budget_too_small_to_teach_is_said_and_the_result_made(tmp_path: Path):
     made = done("synthesize", "example:flame", "-o", tmp_path / "a.npy", *TINY[:-2], "--budget", 0.001, "--json")
     assert made.json["iterations"] == 0
-    assert "0.001 s leave no time to teach" in made.err
+    assert "0.001 s leave no time for training: the networks are used untrained" in made.err
     assert np.load(tmp_path / "a.npy").shape == (16, 16, 16, 3)
     spent = made.json["seconds"]
     assert spent["rehearse"] > 0.0
     assert spent["fit"] >= 0.0
 
     plain = ("sample", tmp_path / "a.run" / "model", "--frames", 9, "--json")
-    alone = done(*plain, "-o", tmp_path / "b.npy", "--steps", 0)
+    alone = done(*plain, "-o", tmp_path / "b.npy", "--langevin-steps", 0)
     assert (alone.json["revision"], "Langevin" in alone.err) == (None, False)
-    revised = done(*plain, "-o", tmp_path / "c.npy", "--steps", 3)
+    revised = done(*plain, "-o", tmp_path / "c.npy", "--langevin-steps", 3)
     assert revised.json["revision"].keys() == {"steps", "seconds_per_step", "frames"}
     assert (revised.json["revision"]["steps"], revised.json["revision"]["frames"]) == (3, 9)
     assert re.search(r"each of the 3 Langevin steps took \S+ s for 9 frames", revised.err)

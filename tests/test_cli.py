@@ -20,13 +20,13 @@ import torch
 from commands import TINY, done, dyntex, tree
 from media_files import noise, write_video
 
-from dyntex.cli import options
-from dyntex.cli.output import Output
-from dyntex.cli.progress import Teller
+from dyntex.cli.console import ConsoleProgress
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import FAST
+from dyntex.experiment.output import Output
 from dyntex.media import read_clip
 from dyntex.media.sheet import BESIDE_GAP, GAP, ROW_GAP
+from dyntex.random_streams import generator
 
 KEYS = {
     "schema_version",
@@ -148,9 +148,9 @@ def test_the_same_words_give_the_same_video_and_sample_makes_it_again(source: Pa
 
 def test_sample_with_no_steps_is_the_generator_alone(made: Path, tmp_path: Path) -> None:
     model = made / "a.run" / "model"
-    done("sample", model, "-o", tmp_path / "g.npy", "--steps", 0, "--seed", 3, "-q")
+    done("sample", model, "-o", tmp_path / "g.npy", "--langevin-steps", 0, "--seed", 3, "-q")
     loaded = CoopNets.load(model)
-    rng = torch.Generator().manual_seed(3 + 1)
+    rng = generator(3, "synthesize")
     with torch.no_grad():
         z = torch.randn((1, *loaded.gen.latent_shape(16)), generator=rng)
         y = loaded.gen(z, z.new_zeros(1, 0, 16, 16, 16))[0, :, :16].clamp(-1, 1)
@@ -261,7 +261,7 @@ def test_a_result_without_a_name_has_room_for_the_clip_s_transparency(
         "ball-synthesis.sheet.png",
         "ball-synthesis.side.mp4",
     }
-    said = "the clip is transparent, for which .mp4 has no room: the result is ball-synthesis.webm"
+    said = "the clip is transparent and .mp4 is not: the result is ball-synthesis.webm"
     assert (said in outcome.err) == (ending == ".webm")
     if ending == ".webm":
         # What is in that place is not replaced, and nothing is learnt for nothing.
@@ -274,11 +274,11 @@ def test_a_result_without_a_name_has_room_for_the_clip_s_transparency(
 
 
 def test_only_an_ending_without_room_is_changed(tmp_path: Path) -> None:
-    with Teller(quiet=True) as teller:
+    with ConsoleProgress(quiet=True) as progress:
         for name in ("a.png", "a.mkv", "a.mp4"):
             output = Output.of(tmp_path / name, background=None, grid=None, overwrite=False, still=True)
-            assert output.clear(3, teller) is output
-            assert output.clear(4, teller).place.name == (name if name != "a.mp4" else "a.webm")
+            assert output.with_alpha(3, progress) is output
+            assert output.with_alpha(4, progress).place.name == (name if name != "a.mp4" else "a.webm")
 
 
 def test_a_name_that_was_given_is_kept_and_refused_where_it_has_no_room(tmp_path: Path) -> None:
@@ -411,7 +411,7 @@ def test_an_unforeseen_error_is_one_line_and_exit_code_1(
 
 def test_a_wish_to_stop_that_comes_after_the_last_iteration_is_not_lost() -> None:
     def wish_late() -> None:
-        with options.stoppable() as stop:
+        with ConsoleProgress(quiet=True).interruptible() as stop:
             assert not stop()
             signal.raise_signal(signal.SIGINT)
             assert stop()

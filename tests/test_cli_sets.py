@@ -17,14 +17,15 @@ from commands import done, dyntex
 from media_files import noise, write_video
 from torch import Tensor
 
-from dyntex.cli.training_set import Said, default_preset
 from dyntex.conditions import encoder
 from dyntex.coopnets.config import to_json
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import PRESETS
 from dyntex.errors import InputError
+from dyntex.experiment.training_set import Conditions, default_preset
 from dyntex.media import read_clip
 from dyntex.networks.architecture import GeneratorConfig, Layer
+from dyntex.random_streams import generator
 
 SIDE = 16
 FRAMES = 16
@@ -141,19 +142,19 @@ def test_a_folder_of_images_is_a_set_for_networks_of_images(tmp_path: Path) -> N
 def test_a_folder_of_images_without_a_preset_is_one_clip_and_says_how_to_get_a_set(tmp_path: Path) -> None:
     images(tmp_path / "set", FRAMES)
     made = done("train", tmp_path / "set", "-o", tmp_path / "m", *LAST, "--json")
-    assert "taken for the frames of one clip; --preset image-set learns them as a set" in made.err
+    assert "read as the frames of one clip; --preset image-set learns them as a set" in made.err
     assert (made.json["preset"], made.json["clips"], made.json["frames"]) == ("fast", 1, FRAMES)
 
 
 def test_a_video_taught_to_networks_of_images_says_that_one_frame_is_learnt(tmp_path: Path) -> None:
     movie(tmp_path / "a.mkv")
     few = done("train", tmp_path / "a.mkv", "-o", tmp_path / "m", *config(tmp_path))
-    assert "the first frame alone is learnt: --clip-frames" in few.err
+    assert f"only the first frame of {tmp_path / 'a.mkv'} is learnt: --clip-frames" in few.err
     more = done("train", tmp_path / "a.mkv", "-o", tmp_path / "n", *config(tmp_path), "--clip-frames", 4, "--json")
-    assert "first frame alone" not in more.err
+    assert "only the first frame" not in more.err
     assert more.json["frames"] == 4
     still = done("train", image(tmp_path / "a.png"), "-o", tmp_path / "o", *config(tmp_path))
-    assert "first frame alone" not in still.err
+    assert "only the first frame" not in still.err
 
 
 def test_what_of_a_set_cannot_be_read_is_left_out_and_said(tmp_path: Path) -> None:
@@ -181,7 +182,10 @@ def test_a_resumed_training_wants_the_same_set_and_the_same_labels(tmp_path: Pat
 def test_synthesize_takes_one_clip(tmp_path: Path) -> None:
     movie(tmp_path / "set" / "a.mkv")
     refused = dyntex("synthesize", tmp_path / "set", "-o", tmp_path / "a.mp4", *LAST)
-    assert (refused.code, "holds several clips: name one, or learn them as a set" in refused.err) == (3, True)
+    assert (
+        refused.code,
+        "holds several clips: name one of them, or learn the set with dyntex train" in refused.err,
+    ) == (3, True)
 
 
 def test_a_set_of_clips_is_refused_by_what_stirs_one(tmp_path: Path) -> None:
@@ -200,24 +204,24 @@ def test_the_preset_of_a_source(tmp_path: Path) -> None:
         movie(tmp_path / "clips" / name / "1.mkv")
     frames = [PIL.Image.open(many / f"{i}.png") for i in range(3)]
     frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
-    labels, captions = Said(labels=True), Said(captions=tmp_path / "captions.csv")
+    labels, captions = Conditions(labels=True), Conditions(captions=tmp_path / "captions.csv")
     cases = {
-        (still, Said()): "image-texture",
-        (still, Said(sketch=True)): "image-texture",
-        (tmp_path / "moving.gif", Said()): "fast",
-        ("example:flame", Said()): "fast",
-        (many, Said()): "fast",
+        (still, Conditions()): "image-texture",
+        (still, Conditions(sketch=True)): "image-texture",
+        (tmp_path / "moving.gif", Conditions()): "fast",
+        ("example:flame", Conditions()): "fast",
+        (many, Conditions()): "fast",
         (many, captions): "image-set",
-        (tmp_path / "classes", Said()): "video-set",  # each folder is a clip, of three frames
+        (tmp_path / "classes", Conditions()): "video-set",  # each folder is a clip, of three frames
         (tmp_path / "classes", labels): "image-set",
-        (tmp_path / "clips", Said()): "video-set",
+        (tmp_path / "clips", Conditions()): "video-set",
         (tmp_path / "clips", labels): "video-set",
         (tmp_path / "clips", captions): "video-set",
     }
     assert {case: default_preset(str(case[0]), case[1])[0] for case in cases} == cases
-    assert default_preset("example:flame", Said())[1] is None
+    assert default_preset("example:flame", Conditions())[1] is None
     with pytest.raises(InputError, match="does not exist"):
-        default_preset(str(tmp_path / "missing"), Said())
+        default_preset(str(tmp_path / "missing"), Conditions())
 
 
 # Samples of images
@@ -240,7 +244,7 @@ def test_frames_and_grids_of_a_model_of_images_are_images(unconditional: Path, t
 
 
 def test_a_way_leads_from_one_seed_to_another(unconditional: Path, tmp_path: Path) -> None:
-    made = done("sample", unconditional, "--interpolate", 3, 8, "--steps", 5, "-o", f"{tmp_path}/way/", "--json")
+    made = done("sample", unconditional, "--interpolate", 3, 8, "--images", 5, "-o", f"{tmp_path}/way/", "--json")
     assert (made.json["frames"], made.json["revision"]["steps"]) == (5, 1)
     way = [pixels(tmp_path / "way" / f"{i:06}.png").astype(int) for i in range(5)]
     # What is revised by other noise, one step of .002: 6 sigma of the difference, and the rounding of both.
@@ -249,17 +253,17 @@ def test_a_way_leads_from_one_seed_to_another(unconditional: Path, tmp_path: Pat
     for seed, end in ((3, way[0]), (8, way[-1])):
         done("sample", unconditional, "--seed", seed, "-o", tmp_path / f"{seed}.png")
         assert np.abs(pixels(tmp_path / f"{seed}.png").astype(int) - end).max() <= alike
-    done("sample", unconditional, "--interpolate", 3, 8, "--steps", 4, "--grid", "2x2", "-o", tmp_path / "grid.png")
+    done("sample", unconditional, "--interpolate", 3, 8, "--images", 4, "--grid", "2x2", "-o", tmp_path / "grid.png")
 
 
 @pytest.mark.parametrize(
     ("words", "refusal"),
     [
-        ((), "needs --steps of at least 2, not None"),
-        (("--steps", 1), "needs --steps of at least 2, not 1"),
-        (("--steps", 4, "--frames", 4), "--interpolate and --frames exclude each other: --steps 4"),
-        (("--steps", 4, "--loop"), "--interpolate and --loop exclude each other"),
-        (("--steps", 4, "--grid", "3x3"), "--grid 3x3 does not fit 4 frames"),
+        ((), "needs --images of at least 2: the images at both ends are counted"),
+        (("--images", 1), "needs --images of at least 2, not 1"),
+        (("--images", 4, "--frames", 4), "use only one of --interpolate and --frames: --images 4"),
+        (("--images", 4, "--loop"), "use only one of --interpolate and --loop"),
+        (("--images", 4, "--grid", "3x3"), "--grid 3x3 does not fit 4 frames"),
     ],
 )
 def test_ways_of_no_length_or_two(unconditional: Path, tmp_path: Path, words: tuple[Any, ...], refusal: str) -> None:
@@ -283,21 +287,20 @@ def test_labels_are_learnt_said_and_asked_for(labelled: Path, tmp_path: Path) ->
 
 
 def test_a_label_is_what_the_networks_hear(labelled: Path, tmp_path: Path) -> None:
-    done("sample", labelled, "--label", "water", "--steps", 0, "--seed", 3, "-o", tmp_path / "a.png")
+    done("sample", labelled, "--label", "water", "--langevin-steps", 0, "--seed", 3, "-o", tmp_path / "a.png")
     model = CoopNets.load(labelled)
     water = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1, 1).expand(1, 2, 1, SIDE, SIDE)
-    # The seed of a synthesis is one more than that of a training.
-    made = model.synthesize(1, rng=torch.Generator().manual_seed(4), cond=water, n_steps=0)
+    made = model.synthesize(1, rng=generator(3, "synthesize"), cond=water, n_steps=0)
     assert np.array_equal(pixels(tmp_path / "a.png"), made.to_uint8()[0])
 
 
 @pytest.mark.parametrize(
     ("words", "refusal"),
     [
-        ((), "taught by labels and nothing was given: give --label NAME, one of fire, water"),
+        ((), "trained with labels, and got no condition: give --label NAME, one of fire, water"),
         (("--label", "fir"), "there is no label 'fir'; did you mean 'fire'?"),
-        (("--text", "fire"), "taught by labels and --text was given: give --label NAME, one of fire, water"),
-        (("--label", "fire", "--sketch", "a.png"), "and --label and --sketch was given: give --label NAME"),
+        (("--text", "fire"), "trained with labels, and got --text: give --label NAME, one of fire, water"),
+        (("--label", "fire", "--sketch", "a.png"), "and got --label and --sketch: give --label NAME"),
     ],
 )
 def test_what_a_model_of_labels_does_not_understand(
@@ -312,13 +315,13 @@ def test_what_a_model_of_labels_does_not_understand(
 @pytest.mark.parametrize("option", ["label", "text", "sketch"])
 def test_a_model_without_conditions_is_told_nothing(unconditional: Path, tmp_path: Path, option: str) -> None:
     refused = dyntex("sample", unconditional, f"--{option}", "x", "-o", tmp_path / "a.png")
-    assert (refused.code, f"--{option} means nothing to the model" in refused.err) == (2, True)
+    assert (refused.code, f"the model was trained without conditions: leave out --{option}" in refused.err) == (2, True)
     assert "condition: " not in done("info", unconditional).out
 
 
 def test_conditions_of_two_kinds_exclude_each_other(tmp_path: Path) -> None:
     refused = dyntex("train", tmp_path, "--labels", "folders", "--sketch", "edges", "-o", tmp_path / "m")
-    assert (refused.code, "--labels folders and --sketch edges exclude each other" in refused.err) == (2, True)
+    assert (refused.code, "use only one of --labels folders and --sketch edges" in refused.err) == (2, True)
 
 
 # Sketches
@@ -327,7 +330,7 @@ def test_conditions_of_two_kinds_exclude_each_other(tmp_path: Path) -> None:
 def test_a_sketch_leads(drawn: Path, tmp_path: Path) -> None:
     for column in (3, 12):
         line = drawing(tmp_path / f"line{column}.png", column=column)
-        done("sample", drawn, "--sketch", line, "--steps", 0, "-o", tmp_path / f"made{column}.png")
+        done("sample", drawn, "--sketch", line, "--langevin-steps", 0, "-o", tmp_path / f"made{column}.png")
     assert not np.array_equal(pixels(tmp_path / "made3.png"), pixels(tmp_path / "made12.png"))
 
 
@@ -353,7 +356,7 @@ def test_sketches_that_cannot_be_heard(drawn: Path, tmp_path: Path) -> None:
     missing = dyntex("sample", drawn, "--sketch", tmp_path / "missing.png", "-o", tmp_path / "b.png")
     assert (missing.code, "missing.png does not exist" in missing.err) == (3, True)
     unsaid = dyntex("sample", drawn, "-o", tmp_path / "b.png")
-    assert (unsaid.code, "taught by sketches and nothing was given: give --sketch FILE\n" in unsaid.err) == (2, True)
+    assert (unsaid.code, "trained with sketches, and got no condition: give --sketch FILE\n" in unsaid.err) == (2, True)
 
 
 def test_a_texture_led_by_sketches_is_sampled_larger_and_tiled(tmp_path: Path) -> None:
@@ -384,7 +387,7 @@ def test_captions_are_learnt_and_sentences_asked_for(tmp_path: Path, monkeypatch
     empty = dyntex("sample", tmp_path / "m", "--text", " ", "-o", tmp_path / "a.png")
     assert (empty.code, "the text ' ' is empty" in empty.err) == (2, True)
     unsaid = dyntex("sample", tmp_path / "m", "-o", tmp_path / "a.png")
-    assert (unsaid.code, "taught by captions and nothing was given: give --text WORDS" in unsaid.err) == (2, True)
+    assert (unsaid.code, "trained with captions, and got no condition: give --text WORDS" in unsaid.err) == (2, True)
     assert done("info", tmp_path / "m", "--json").json["condition"] == "text"
     table.write_text("file,caption\n0.png,a red flame\n")
     short = dyntex(*words, "--overwrite")
@@ -408,7 +411,7 @@ def test_a_video_model_writes_no_image_but_of_one_frame(tmp_path: Path) -> None:
     done("train", tmp_path / "a.mkv", "-o", tmp_path / "m", *LAST, "--clip-frames", FRAMES)
     refused = dyntex("sample", tmp_path / "m", "-o", tmp_path / "a.png")
     assert (refused.code, "a.png is one image" in refused.err) == (2, True)
-    way = dyntex("sample", tmp_path / "m", "--interpolate", 1, 2, "--steps", 20, "-o", tmp_path / "a.mp4")
+    way = dyntex("sample", tmp_path / "m", "--interpolate", 1, 2, "--images", 20, "-o", tmp_path / "a.mp4")
     assert (way.code, "preset 'fast' makes videos" in way.err) == (2, True)
     done("sample", tmp_path / "m", "--frames", 1, "-o", tmp_path / "a.png")
     assert read_clip(tmp_path / "a.png").n_frames == 1

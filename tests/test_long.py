@@ -19,13 +19,13 @@ from commands import TINY, done, dyntex
 from torch import Tensor
 
 from baselines import METHODS
-from dyntex.cli import options
 from dyntex.clip import Clip, concatenate
 from dyntex.coopnets import stream as streaming
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets, nothing
 from dyntex.coopnets.presets import FAST, preset
 from dyntex.coopnets.stream import CHUNK, stream
+from dyntex.experiment.checks import frames_asked
 from dyntex.networks.architecture import FULL, DescriptorConfig, GaussianTextureConfig, GeneratorConfig, Head, Layer
 from dyntex.networks.generator import Generator
 from dyntex.networks.receptive_field import fewest_frames, frames_per_latent, frames_scored, latents_heard
@@ -358,9 +358,9 @@ def test_the_last_tenth_is_as_the_first(fit):
     ],
 )
 def test_seconds_are_the_nearest_number_of_frames_but_one_at_least(fps: Fraction, seconds: float, n_frames: int):
-    assert options.frames_asked(None, seconds, fps) == n_frames
-    assert options.frames_asked(7, None, fps) == 7
-    assert options.frames_asked(None, None, fps) is None
+    assert frames_asked(None, seconds, fps) == n_frames
+    assert frames_asked(7, None, fps) == 7
+    assert frames_asked(None, None, fps) is None
 
 
 def test_a_length_in_seconds_for_the_commands_that_make_video(tmp_path: Path):

@@ -18,16 +18,16 @@ from commands import TINY, done, dyntex
 
 from benchmarks.data import eight_bits
 from benchmarks.metrics.statistics import score
-from dyntex.cli.bundle import _kept
-from dyntex.cli.scores import Judge
 from dyntex.clip import Clip
 from dyntex.coopnets.model import CoopNets
 from dyntex.errors import DivergedError, InputError, UsageError
 from dyntex.examples import make
-from dyntex.experiment.report import Facts, report, write_report
+from dyntex.experiment.bundle import copy_into
+from dyntex.experiment.report import ReportFacts, report, write_report
 from dyntex.experiment.report.curves import curves, read_journal
 from dyntex.experiment.report.page import data_uri, file_uri, page, pairs
 from dyntex.experiment.report.slices import GAP, MARK, repeated, sections, strip
+from dyntex.experiment.scoring import Scorer
 from dyntex.media import read_clip, sheet, side_by_side, write_clip, write_png
 
 RATE = Fraction(25)
@@ -184,16 +184,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def facts(**changes: Any) -> Facts:
+def facts(**changes: Any) -> ReportFacts:
     given: dict[str, Any] = {
         "title": "flame", "summary": "Twelve frames.", "command": "dyntex synthesize flame.mp4",
         "settings": {"seed": 7, "tile": None}, "seconds": {"fit": 1.26}, "seams": {}, "scores": {}, "outputs": (),
         "more": "dyntex sample a.run/model -o more.mp4",
     }  # fmt: skip
-    return Facts(**(given | changes))
+    return ReportFacts(**(given | changes))
 
 
-def written(folder: Path, told: Facts, *, loop: bool = False) -> Reader:
+def written(folder: Path, told: ReportFacts, *, loop: bool = False) -> Reader:
     original, made = make("flame", size=32, n_frames=12), make("flame", size=32, n_frames=12, seed=1)
     path = write_report(
         folder, told, original=original, made=made, side=folder / "side.mp4", sheet=folder / "sheet.png", loop=loop
@@ -312,7 +312,7 @@ def test_where_files_cannot_be_linked_they_are_copied(tmp_path: Path, monkeypatc
     (tmp_path / "a.mp4").write_bytes(b"new")
     (tmp_path / "output").mkdir()
     (tmp_path / "output" / "a.mp4").write_bytes(b"old")
-    place = _kept(tmp_path / "a.mp4", tmp_path / "output")
+    place = copy_into(tmp_path / "a.mp4", tmp_path / "output")
     assert place.read_bytes() == b"new"
     assert not place.samefile(tmp_path / "a.mp4")
 
@@ -330,7 +330,7 @@ def test_a_report_that_fails_is_said_and_costs_nothing_else(tmp_path: Path, monk
     def broken(*args: object, **kwargs: object) -> Path:
         raise RuntimeError("no")
 
-    monkeypatch.setattr("dyntex.experiment.report.write_report", broken)
+    monkeypatch.setattr("dyntex.experiment.bundle.write_report", broken)
     outcome = done("synthesize", "example:flame", "-o", tmp_path / "a.mp4", *TINY, "--json")
     assert outcome.json["report"] is None
     assert "the report could not be made (RuntimeError: no)" in outcome.err
@@ -363,8 +363,8 @@ def test_scores_are_by_the_frames_that_follow_those_learnt():
     whole = make("flame", size=32, n_frames=40)
     clip, heldout = whole.segment(8, 16), whole.segment(24, 16)
     made = make("flame", size=32, n_frames=20, seed=3)
-    judge = Judge.of(clip, "example:flame", start=8, n_frames=20)
-    found = judge.scores(made, rng=torch.Generator().manual_seed(0))
+    scorer = Scorer.for_source(clip, "example:flame", start=8, n_frames=20)
+    found = scorer.with_controls(made, rng=torch.Generator().manual_seed(0))
     by_hand = score(eight_bits(made.segment(0, 16)), eight_bits(clip), eight_bits(heldout)).value
     assert found["result"] == pytest.approx(by_hand, abs=1e-4)
     assert found["the clip itself"] == 1.0
@@ -375,11 +375,11 @@ def test_scores_are_by_the_frames_that_follow_those_learnt():
 def test_what_cannot_be_scored_is_refused_before_anything_is_learnt(tmp_path: Path):
     clip = make("flame", size=32, n_frames=16)
     with pytest.raises(UsageError, match="--score compares results as long as the clip, and 12 frames are fewer"):
-        Judge.of(clip, "example:flame", start=0, n_frames=12)
+        Scorer.for_source(clip, "example:flame", start=0, n_frames=12)
     write_clip(tmp_path / "c.mkv", make("flame", size=32, n_frames=24))
     for start in (0, 8):  # eight frames follow, and none
-        with pytest.raises(InputError, match=r"--score judges by what follows frame .* of .*c.mkv, and cannot"):
-            Judge.of(clip, str(tmp_path / "c.mkv"), start=start, n_frames=16)
+        with pytest.raises(InputError, match=r"--score needs the frames of .*c.mkv from .* on"):
+            Scorer.for_source(clip, str(tmp_path / "c.mkv"), start=start, n_frames=16)
     outcome = dyntex("synthesize", tmp_path / "c.mkv", "-o", tmp_path / "a.mp4", *SEEN, "--score", "-q")
     assert (outcome.code, outcome.err.count("\n")) == (3, 1)
     assert {path.name for path in tmp_path.iterdir()} == {"c.mkv"}

@@ -16,7 +16,7 @@ import torch
 from commands import done, dyntex
 from test_run import CONFIG, assert_same, clip, journal, runaway
 
-from dyntex.cli.progress import Teller
+from dyntex.cli.console import ConsoleProgress
 from dyntex.clip import Clip
 from dyntex.coopnets.watchdog import SHRINK
 from dyntex.errors import StoppedError
@@ -121,13 +121,13 @@ def test_stopped_politely(
 ) -> None:
     told: list[int] = []
 
-    def training(self: Teller, info: object, share: float) -> None:
+    def training(self: ConsoleProgress, info: object, share: float) -> None:
         told.append(info.iteration)  # type: ignore[attr-defined]
         if len(told) == 3:
             signal.raise_signal(number)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Teller, "training", training)
+        patch.setattr(ConsoleProgress, "training", training)
         outcome = dyntex(*WORDS, "-o", tmp_path / "m")
     assert outcome.code == 130
     assert outcome.out == ""

@@ -28,6 +28,7 @@ from dyntex.experiment.memory import check_memory
 from dyntex.experiment.metrics_log import append, rewind
 from dyntex.experiment.run import Run, environment
 from dyntex.networks.architecture import DescriptorConfig, GeneratorConfig, Head, Layer
+from dyntex.random_streams import generator
 
 # The paper's shape in small, with everything on that keeps a state of its own: batch normalisation, replayed chains,
 # an inferred z, an averaged generator and rates that fall.
@@ -113,7 +114,7 @@ def test_saving_and_looking_do_not_change_the_training(
     assert len(list((tmp_path / "b" / "samples").iterdir())) == 9  # before the first and after every iteration
     assert_same(plain, busy)
     # The command's run and the library's fit are one training.
-    assert_same(plain, CoopNets.fit(clip, CONFIG, rng=torch.Generator().manual_seed(0)))
+    assert_same(plain, CoopNets.fit(clip, CONFIG, rng=generator(0, "train")))
     assert torch.equal(torch.get_rng_state(), before)
 
 

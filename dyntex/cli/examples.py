@@ -10,6 +10,7 @@ import typer
 
 from dyntex.cli import options
 from dyntex.errors import UsageError
+from dyntex.experiment.checks import check_numbers
 
 
 def examples(
@@ -23,6 +24,7 @@ def examples(
 ) -> None:
     """List the procedural clips that come with dyntex, or write one."""
     from dyntex.examples import EXAMPLES, make
+    from dyntex.experiment.session import SCHEMA_VERSION
 
     if name is None:
         if out is not None:
@@ -32,7 +34,7 @@ def examples(
             for e in EXAMPLES.values()
         ]
         if as_json:
-            print(json.dumps({"schema_version": options.SCHEMA_VERSION, "examples": listed}))
+            print(json.dumps({"schema_version": SCHEMA_VERSION, "examples": listed}))
         else:
             for example in EXAMPLES.values():
                 print(f"{example.name:10} {example.summary}")
@@ -40,14 +42,14 @@ def examples(
 
     from dyntex.media import check_writable, write_clip
 
-    options.check_numbers(positive={"--frames": frames}, not_negative={"--seed": seed})
+    check_numbers(positive={"--frames": frames}, not_negative={"--seed": seed})
     sides = options.parse_size(size) or (128, 128)
     target = out or f"{name}.mp4"
     check_writable(target, overwrite=overwrite)
     clip = make(name, size=sides, n_frames=frames, seed=seed)
     write_clip(target, clip, overwrite=overwrite)
     report = {
-        "schema_version": options.SCHEMA_VERSION,
+        "schema_version": SCHEMA_VERSION,
         "output": str(Path(target)),
         "examples": [{"name": name}],
         "frames": frames,

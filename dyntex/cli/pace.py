@@ -22,12 +22,10 @@ def pace(
 
     from benchmarks.pace import measure_pace
     from dyntex.coopnets.presets import preset
-    from dyntex.malloc import keep_pages
 
     console = Console(stderr=True, highlight=False, emoji=False)
     configs = [preset(name) for name in methods]
     place = options.choose_device(device)
-    keep_pages()
 
     import torch
 

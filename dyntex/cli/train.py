@@ -1,16 +1,15 @@
-"""``dyntex train``: a clip in, a model out."""
+"""``dyntex train``: a clip or a set in, a model out."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from dyntex.cli import choices, options
-from dyntex.cli.budget import Budget, Quality, seconds_allowed
-from dyntex.cli.training_set import CaptionsOption, LabelsOption, Said, SketchOption, default_preset
+from dyntex.cli import options
+from dyntex.cli.console import ConsoleProgress
+from dyntex.experiment.checks import check_numbers
 
 
 def train(
@@ -26,22 +25,28 @@ def train(
     size: options.Size = None,
     start: options.Start = 0,
     clip_frames: options.ClipFrames = None,
-    labels: LabelsOption = None,
-    captions: CaptionsOption = None,
-    sketch: SketchOption = None,
+    labels: Annotated[
+        Literal["folders"] | None,
+        typer.Option(
+            "--labels", help="Learn a set with classes: each subfolder of SOURCE is a class.", show_default=False
+        ),
+    ] = None,
+    captions: Annotated[
+        Path | None,
+        typer.Option("--captions", help="Learn a set with captions: a table (.csv) of file,caption."),
+    ] = None,
+    sketch: Annotated[
+        Literal["edges"] | None,
+        typer.Option("--sketch", help="Learn to follow drawings, from the edges of each frame.", show_default=False),
+    ] = None,
     preset: options.Preset = None,
     config: options.Config = None,
     iterations: options.Iterations = None,
-    budget: Budget = None,
-    quality: Quality = None,
+    budget: options.Budget = None,
+    quality: options.Quality = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
-    precision: Annotated[
-        Literal["fp32", "bf16", "auto"] | None,
-        typer.Option(
-            help="Of the convolutions; auto measures which is faster here.", show_default="the preset's, fp32"
-        ),
-    ] = None,
+    precision: options.Precision = None,
     run_dir: options.RunDir = None,
     checkpoint_every: options.CheckpointEvery = 60.0,
     resume: options.Resume = False,
@@ -49,46 +54,36 @@ def train(
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Learn a texture, or a set of them, from SOURCE and save the model, from which ``dyntex sample`` makes more."""
-    began = time.monotonic()
-    options.check_numbers(
+    """Learn a dynamic texture, or a set of them, and save the model. `dyntex sample` makes videos from it."""
+    check_numbers(
         positive={"--clip-frames": clip_frames, "--checkpoint-every": checkpoint_every},
         not_negative={"--start": start, "--seed": seed},
     )
-    said = Said.of(labels, captions, sketch)
-    wanted = options.parse_size(size)
-    name, why = (preset, None) if preset or config else default_preset(source, said)
-    chosen = choices.choose_config(
-        name, file=config, size=wanted, iterations=iterations, budget=budget, clip_frames=clip_frames
-    )
-    allowed = seconds_allowed(quality, budget=budget, iterations=iterations)
+    sides = options.parse_size(size)
+    from dyntex.experiment.training import train as run
 
-    from dyntex.cli.progress import Teller
-    from dyntex.cli.session import Work, check_model_place
-    from dyntex.media.paths import named
-
-    check_model_place(out, overwrite=overwrite)
-    with Teller(quiet=quiet) as teller:
-        if why is not None:
-            teller.say(why)
-        work = Work(source, chosen, seed, options.choose_device(device), teller, began).with_precision(precision)
-        run = work.run(
-            run_dir or named(out.parent, out.name, ".run"),
-            save_every=checkpoint_every,
+    with ConsoleProgress(quiet=quiet) as progress:
+        result = run(
+            source,
+            out,
+            size=sides,
+            start=start,
+            clip_frames=clip_frames,
+            labels=labels,
+            captions=captions,
+            sketch=sketch,
+            preset=preset,
+            config=config,
+            iterations=iterations,
+            budget=budget,
+            quality=quality,
+            seed=seed,
+            device=device,
+            precision=precision,
+            run_dir=run_dir,
+            checkpoint_every=checkpoint_every,
             resume=resume,
             overwrite=overwrite,
+            progress=progress,
         )
-        lesson = work.read_lesson(said, size=wanted, start=start, n_frames=clip_frames)
-        clip = lesson.clips[0]
-        fitted, place = work.teach(run, lesson, model=out, budget=allowed)
-        report = work.report(
-            output=place,
-            fps=clip.fps,
-            size=(clip.height, clip.width),
-            n_frames=clip.n_frames,
-            iterations=fitted.iterations,
-            model=str(place),
-            **lesson.about(),
-        )
-        run.finish(report)
-    options.print_result(report, as_json=as_json)
+    options.print_result(result.facts, as_json=as_json)

@@ -23,6 +23,7 @@ from dyntex.errors import InputError, UsageError
 from dyntex.networks.architecture import GaussianTextureConfig
 from dyntex.networks.descriptor import Descriptor
 from dyntex.networks.layers import OPEN, Axes
+from dyntex.runtime import full_speed
 
 SCHEMA_VERSION = 1
 
@@ -101,8 +102,9 @@ class CoopNets:
             notice=notice,
             progress=progress,
         )
-        for info in steps:
-            on_step(info)
+        with full_speed():
+            for info in steps:
+                on_step(info)
         return cls.from_teaching(t, clips, condition=condition)
 
     @classmethod

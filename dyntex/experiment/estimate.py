@@ -17,6 +17,7 @@ from dyntex.coopnets.model import nothing
 from dyntex.coopnets.train import Teaching, teach
 from dyntex.errors import DyntexError
 from dyntex.experiment.memory import check_memory, is_out_of_memory
+from dyntex.runtime import full_speed
 
 SEED = 0
 
@@ -49,7 +50,11 @@ def estimate(config: CoopConfig, shape: tuple[int, int, int, int], *, device: to
 
 
 def _measure(config: CoopConfig, shape: tuple[int, int, int, int], device: str) -> Estimate:
-    torch.set_flush_denormal(True)  # as the command line sets it
+    with full_speed():
+        return _measured(config, shape, device)
+
+
+def _measured(config: CoopConfig, shape: tuple[int, int, int, int], device: str) -> Estimate:
     rng = torch.Generator(device).manual_seed(SEED)
     y_obs = torch.rand((1, *shape), generator=rng, device=device) * 2.0 - 1.0
     try:

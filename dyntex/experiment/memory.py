@@ -1,6 +1,9 @@
-"""Running out of memory: foreseen where it can be, and recognised where it happens."""
+"""Memory: running out of it, foreseen where it can be and recognised where it happens; and how much was used."""
 
 from __future__ import annotations
+
+import resource
+import sys
 
 import psutil
 import torch
@@ -8,8 +11,8 @@ from torch import nn
 
 from dyntex.errors import MemoryLimitError
 
-SAYINGS = ("can't allocate memory", "not enough memory", "out of memory")
-"""How PyTorch's allocators put it, where they raise a bare RuntimeError."""
+MESSAGES = ("can't allocate memory", "not enough memory", "out of memory")
+"""What PyTorch's allocators say where they raise a plain RuntimeError."""
 
 
 def check_memory(nets: tuple[nn.Module, ...], device: torch.device) -> None:
@@ -22,8 +25,8 @@ def check_memory(nets: tuple[nn.Module, ...], device: torch.device) -> None:
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     if need > free:
         raise MemoryLimitError(
-            f"training needs {need / 2**30:.1f} GiB more for gradients and moments and {free / 2**30:.1f} GiB are "
-            "free: choose a smaller preset or size"
+            f"training needs {need / 2**30:.1f} GiB more memory, and {free / 2**30:.1f} GiB are free: choose a smaller "
+            "preset or size"
         )
 
 
@@ -31,4 +34,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error is one of the several ways in which Python and PyTorch say that memory ran out."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(saying in str(error) for saying in SAYINGS)
+    return isinstance(error, RuntimeError) and any(message in str(error) for message in MESSAGES)
+
+
+def peak_rss_mb() -> float:
+    """The process's largest resident memory so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts KiB, macOS bytes.
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

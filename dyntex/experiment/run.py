@@ -29,6 +29,8 @@ from dyntex.experiment.memory import check_memory
 from dyntex.experiment.metrics_log import append, rewind
 from dyntex.experiment.redact import seen_from, without_folders
 from dyntex.media import sheet, write_png
+from dyntex.random_streams import generator
+from dyntex.runtime import full_speed
 
 METRICS = "metrics.jsonl"
 ENV = "env.json"
@@ -130,7 +132,7 @@ class Run:
         self.check()
         clips = [clips] if isinstance(clips, Clip) else list(clips)
         y_obs, heard = (part.to(self.device) for part in observe(clips, self.config, cond))
-        rng = torch.Generator(self.device).manual_seed(self.seed)
+        rng = generator(self.seed, "train", self.device)
         t = Teaching(self.config, y_obs, rng=rng, condition_channels=heard.shape[1])
         check_memory((t.des, t.gen), self.device)
         past, seconds = self._open(clips, cond, t, rng)
@@ -142,7 +144,8 @@ class Run:
         def preview() -> None:
             self._preview(CoopNets.from_teaching(t, clips), clips, cond)
 
-        self._iterate(t, y_obs, heard, rng, preview=preview, past=past, seconds_before=seconds, budget=budget)
+        with full_speed():
+            self._iterate(t, y_obs, heard, rng, preview=preview, past=past, seconds_before=seconds, budget=budget)
         return CoopNets.from_teaching(t, clips, condition=condition)
 
     def begin(self, settings: Mapping[str, Any]) -> None:
@@ -263,7 +266,7 @@ class Run:
 
     def _preview(self, model: CoopNets, clips: Sequence[Clip], cond: Tensor | None) -> None:
         # A generator of its own: looking at the samples must not change the training.
-        rng = torch.Generator(self.device).manual_seed(self.seed)
+        rng = generator(self.seed, "preview", self.device)
         shown = [len(clips) * i // PREVIEWED for i in range(PREVIEWED)] if len(clips) > PREVIEWED else range(len(clips))
         made = (
             model.synthesize(clips[i].n_frames, rng=rng, cond=None if cond is None else cond[i : i + 1], n_steps=0)

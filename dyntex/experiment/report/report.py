@@ -46,7 +46,7 @@ PRIVATE = ("command", "platform", "memory_bytes")
 
 
 @dataclass(frozen=True)
-class Facts:
+class ReportFacts:
     """What a report says of a run that its pictures and its folder do not.
 
     Nothing here may hold a path of the machine: the page is to be sent.
@@ -77,7 +77,7 @@ class Facts:
 
 def write_report(
     folder: Path,
-    facts: Facts,
+    facts: ReportFacts,
     *,
     original: Clip,
     made: Clip,
@@ -225,14 +225,14 @@ def _training(folder: Path) -> Iterator[str]:
         yield figure(image(svg, alt="curves of the training"), caption=caption)
 
 
-def _more(facts: Facts) -> Iterator[str]:
+def _more(facts: ReportFacts) -> Iterator[str]:
     if facts.more:
         yield heading("Make more")
         yield paragraph("Beside the folder of this page, this makes another video from the model:")
         yield code(facts.more)
 
 
-def _record(folder: Path, facts: Facts) -> Iterator[str]:
+def _record(folder: Path, facts: ReportFacts) -> Iterator[str]:
     yield heading("Seconds")
     yield pairs({stage: f"{value:.1f}" for stage, value in facts.seconds.items()})
     env = _json(folder / "env.json")

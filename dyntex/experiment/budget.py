@@ -1,41 +1,38 @@
-"""How much time a command may take, ``--quality`` and ``--budget``, and how much of it is not for the training."""
+"""How much time a command may take, and how much of it is left for the training."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any
 
-import typer
+import torch
+from torch import Tensor
 
+from dyntex.clip import Clip
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.presets import QUALITIES
 from dyntex.errors import UsageError
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from dyntex.cli.output import Output
-    from dyntex.clip import Clip
-    from dyntex.coopnets.model import CoopNets
-
-Quality = Annotated[
-    Literal["draft", "standard", "high"] | None,
-    typer.Option(help="A budget of 1, 5 or 30 minutes: draft, standard or high.", show_default=False),
-]
-Budget = Annotated[
-    float | None, typer.Option(help="Seconds for the whole command, of which training gets what the rest leaves.")
-]
+from dyntex.experiment.checks import only_one
+from dyntex.experiment.output import Output
+from dyntex.experiment.progress import SILENT
+from dyntex.media import sheet, side_by_side, write_clip, write_png
+from dyntex.media.atomic import scratch_folder
+from dyntex.media.formats import ending_of
 
 
 def seconds_allowed(quality: str | None, *, budget: float | None, iterations: int | None) -> float | None:
-    """The budget that was asked for in one way or the other; None for none."""
-    from dyntex.coopnets.presets import QUALITIES
+    """The budget in seconds, given as a number or as the name of a quality; None for no limit.
+
+    Raises:
+        UsageError: more than one of the three is given, or there is no such quality.
+    """
 
     if quality is None:
         return budget
-    for option, value in (("--budget", budget), ("--iterations", iterations)):
-        if value is not None:
-            raise UsageError(f"--quality {quality} and {option} {value:g} exclude each other: give one of them")
+    only_one({"--quality": quality, "--budget": budget, "--iterations": iterations})
+    if quality not in QUALITIES:
+        raise UsageError(f"--quality {quality} is unknown: choose {', '.join(QUALITIES)}")
     return QUALITIES[quality]
 
 
@@ -48,26 +45,21 @@ def rehearse(
     rng: torch.Generator,
     periodic: tuple[bool, bool, bool],
 ) -> float:
-    """The seconds that it will take to make and write ``n_frames``: a chunk of them is, and thrown away.
+    """Estimate the seconds that making and writing ``n_frames`` will take: make one chunk, write it, discard it.
 
     Args:
-        model: the networks, taught or not.
+        model: the networks, trained or not.
         clip: the original, which previews show beside the result.
         output: where and how the result will be written.
         n_frames, periodic: as :meth:`CoopNets.stream` takes them.
         rng: on the networks' device.
     """
-    from dyntex.cli.progress import Teller
-    from dyntex.media import sheet, side_by_side, write_clip, write_png
-    from dyntex.media.atomic import scratch_folder
-    from dyntex.media.formats import ending_of
-
     began = time.monotonic()
     chunks = model.stream(n_frames, rng=rng, periodic=periodic)
     part = next(chunks)
     seconds = time.monotonic() - began
     if part.n_frames < n_frames:
-        # Later chunks hear the frames before them, which the first cannot.
+        # Later chunks also depend on the frames before them.
         began = time.monotonic()
         later = next(chunks)
         seconds += (time.monotonic() - began) / later.n_frames * (n_frames - part.n_frames)
@@ -77,7 +69,7 @@ def rehearse(
     with scratch_folder() as folder:
         began = time.monotonic()
         elsewhere = replace(output, word=str(folder / f"rehearsal{ending_of(output.word)}"))
-        elsewhere.write(iter([part]), n_frames=part.n_frames, settings={}, teller=Teller(quiet=True))
+        elsewhere.write(iter([part]), n_frames=part.n_frames, settings={}, progress=SILENT)
         seconds += (time.monotonic() - began) / part.n_frames * n_frames
         began = time.monotonic()
         shown = part.segment(0, min(clip.n_frames, part.n_frames))
@@ -96,7 +88,7 @@ def revision_cost(
     periodic: tuple[bool, bool, bool],
     cond: Tensor | None = None,
 ) -> dict[str, Any] | None:
-    """What a Langevin step costs: what a chunk took beyond what it takes without any.
+    """What a Langevin step costs: the time that a chunk took beyond the time that it takes without any.
 
     Args:
         model: the networks.
@@ -106,7 +98,7 @@ def revision_cost(
         rng: on the networks' device.
 
     Returns:
-        steps, seconds_per_step and the frames that these are for; None where nothing was revised.
+        steps, seconds_per_step and the frames that these are for; None where no step was made.
     """
     steps = model.config.n_steps if n_steps is None else n_steps
     if not steps:

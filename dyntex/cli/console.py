@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
+import signal
 import sys
 import time
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from dyntex.cli.process import answered
+from dyntex.experiment.redact import without_folders
 
 if TYPE_CHECKING:
     from dyntex.coopnets.train import StepInfo
@@ -17,8 +24,8 @@ LINE_EVERY = 10.0
 """Seconds between plain lines."""
 
 
-class Teller:
-    """Says what is happening."""
+class ConsoleProgress:
+    """Prints what the library tells (:class:`dyntex.experiment.progress.Progress`)."""
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
@@ -61,12 +68,37 @@ class Teller:
             self.first, self.share, self.began = info.iteration, share, now
         speed = (info.iteration - self.first) / (now - self.began) if now > self.began else 0.0
         words = f"iteration {info.iteration}, energy gap {info.gap:.3g}, {_speed(speed)}"
-        self.bar.update(self.task, completed=share, description="teaching", words=words, visible=True)
+        self.bar.update(self.task, completed=share, description="training", words=words, visible=True)
         if not self.live and not self.quiet and (now - self.last_line > LINE_EVERY or share >= 1.0):
             gained = share - self.share
             left = f"{(now - self.began) / gained * (1.0 - share):.0f} s left" if gained > 0.0 else "time left unknown"
-            self.say(f"teaching {share:4.0%}: {words}, {left}")
+            self.say(f"training {share:4.0%}: {words}, {left}")
             self.last_line = now
+
+    @contextmanager
+    def interruptible(self) -> Iterator[Callable[[], bool]]:
+        """Within, a signal to end asks the training to stop and save; a second Ctrl-C stops at once.
+
+        A second SIGHUP or SIGTERM does not: a terminal that is closed sends two.
+        """
+        asked = False
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            nonlocal asked
+            if asked and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            asked = True
+
+        with answered(ask):
+            yield lambda: asked
+        if asked:
+            # It came after the training had last asked.
+            raise KeyboardInterrupt
+
+
+def command_line() -> str:
+    """The command as it was typed, with file names in place of paths: a video that is shared names no folder."""
+    return shlex.join(["dyntex", *map(without_folders, sys.argv[1:])])
 
 
 def _speed(per_second: float) -> str:

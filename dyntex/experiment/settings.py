@@ -1,19 +1,20 @@
-"""What a command works with: the settings from a preset or a file, the size for a source, a model."""
+"""The settings of a training: a preset or a file, with changes; the frame size for a source; a saved model."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from dyntex.cli.options import MIN_SIDE, check_numbers
+import torch
+
+from dyntex.coopnets.checkpoint import load_json
+from dyntex.coopnets.config import CoopConfig, from_json, to_json
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.presets import PRESETS, preset
 from dyntex.errors import InputError, UsageError
-
-if TYPE_CHECKING:
-    import torch
-
-    from dyntex.coopnets.config import CoopConfig
-    from dyntex.coopnets.model import CoopNets
+from dyntex.experiment.checks import MIN_SIDE, check_numbers, only_one
+from dyntex.media import probe
 
 DEFAULT_PRESET = "fast"
 
@@ -25,29 +26,39 @@ def choose_config(
     iterations: int | None,
     budget: float | None,
     clip_frames: int | None = None,
-    file: Path | None = None,
+    config: CoopConfig | str | Path | None = None,
 ) -> CoopConfig:
-    """The preset, or the file's settings, with the command's changes."""
-    from dataclasses import replace
+    """A preset, or the settings of a file, with changes.
 
-    from dyntex.coopnets.presets import preset
+    Args:
+        name: the preset's; by default ``"fast"``, or what the file names.
+        size: (height, width) of the frames, which is checked against what the preset makes.
+        iterations: how many to train for, in place of the preset's.
+        budget: seconds, which are not part of the settings; no ``iterations`` beside them.
+        clip_frames: frames to learn from, which are checked against what the preset needs.
+        config: settings, or a JSON file of them, as :func:`load_config` reads it, in place of a preset.
 
+    Raises:
+        UsageError: a value is out of range, two exclude each other, or the preset cannot make that size.
+    """
     check_numbers(positive={"--iterations": iterations, "--budget": budget})
-    if iterations is not None and budget is not None:
-        raise UsageError(f"--iterations {iterations} and --budget {budget:g} exclude each other: give one of them")
-    if name is not None and file is not None:
-        raise UsageError(f"--preset {name} and --config {file} exclude each other: name the preset in the file")
-    config = preset(name or DEFAULT_PRESET) if file is None else load_config(file)
+    only_one({"--iterations": iterations, "--budget": budget})
+    if name is not None and config is not None:
+        raise UsageError(f"use only one of --preset {name} and --config {config}: the file can name the preset")
+    if config is None:
+        config = preset(name or DEFAULT_PRESET)
+    elif isinstance(config, str | Path):
+        config = load_config(Path(config))
     if size is not None and config.fixed_size and size != (config.size, config.size):
         raise UsageError(
-            f"--size {size[0]}x{size[1]} cannot be made by preset {config.preset!r}, which makes "
-            f"{config.size}x{config.size}: choose that size, or preset 'fast'"
+            f"preset {config.preset!r} makes frames of {config.size}x{config.size}, not --size {size[0]}x{size[1]}: "
+            "choose that size, or preset 'fast'"
         )
     if size is not None and any(side % config.multiple for side in size):
         near = "x".join(str(max(1, round(side / config.multiple)) * config.multiple) for side in size)
         raise UsageError(
-            f"--size {size[0]}x{size[1]} cannot be made by preset {config.preset!r}, whose sides are multiples "
-            f"of {config.multiple}: choose {near}"
+            f"preset {config.preset!r} makes frames whose sides are multiples of {config.multiple}, not "
+            f"--size {size[0]}x{size[1]}: choose {near}"
         )
     least = config.least_frames
     if clip_frames is not None and clip_frames < least:
@@ -61,10 +72,6 @@ def load_config(path: Path) -> CoopConfig:
     Raises:
         UsageError: it cannot be read, or holds an unknown key or a value that cannot be.
     """
-    from dyntex.coopnets.checkpoint import load_json
-    from dyntex.coopnets.config import from_json, to_json
-    from dyntex.coopnets.presets import PRESETS
-
     try:
         data = load_json(path)
     except InputError as error:
@@ -81,15 +88,13 @@ def load_config(path: Path) -> CoopConfig:
 
 
 def load_model(folder: Path, *, device: torch.device) -> CoopNets:
-    """A model folder, which is an input: whatever is wrong with it is the input's fault.
+    """The model that a folder holds, as :meth:`CoopNets.save` wrote it.
 
     Raises:
-        InputError: it is no model, or its files are damaged or do not belong together.
+        InputError: the folder holds no model, or its files are damaged or do not belong together.
     """
-    from dyntex.coopnets.model import CoopNets
-
     if not os.path.isdir(folder):
-        raise InputError(f"{folder} is no model folder: give one that train or synthesize saved")
+        raise InputError(f"{folder} is not a model folder: give one that train or synthesize saved")
     try:
         return CoopNets.load(folder, device=device)
     except UsageError as error:
@@ -99,9 +104,7 @@ def load_model(folder: Path, *, device: torch.device) -> CoopNets:
 
 
 def choose_size(source: str, config: CoopConfig) -> tuple[int, int]:
-    """The size to learn at when none was asked for: the preset's, or less where the source itself is smaller."""
-    from dyntex.media import probe
-
+    """(height, width) to learn at by default: the preset's, or less where the source itself is smaller."""
     if source.startswith("example:"):  # drawn at any size
         return config.size, config.size
     about = probe(source)
@@ -113,14 +116,16 @@ def choose_size(source: str, config: CoopConfig) -> tuple[int, int]:
 
 
 def check_source(source: str) -> None:
-    """Refuse, before anything is decoded, a source that is not there or too small to show a texture."""
-    from dyntex.media import probe
+    """Refuse, before anything is decoded, a source that is missing or too small to show a texture.
 
+    Raises:
+        InputError: it is.
+    """
     if source.startswith("example:"):
         return
     about = probe(source)
     if min(about.height, about.width) < MIN_SIDE:
         raise InputError(
-            f"{source} has {about.width}x{about.height} pixels, and the shorter side needs {MIN_SIDE}: "
-            "take a larger clip"
+            f"{source} has {about.width}x{about.height} pixels; the shorter side needs at least {MIN_SIDE}: "
+            "use a larger clip"
         )

@@ -1,4 +1,4 @@
-"""What a run folder is left with at the end: copies of what was made, and the report."""
+"""The end of a run: copies of the result and the report go into the run folder, so that it can be shared."""
 
 from __future__ import annotations
 
@@ -7,28 +7,24 @@ import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dyntex.cli import options
-from dyntex.cli.progress import Teller
-
-if TYPE_CHECKING:
-    from dyntex.clip import Clip
+from dyntex.clip import Clip
+from dyntex.experiment.progress import Progress
+from dyntex.experiment.report import REPORT, ReportFacts, write_report
 
 OUTPUT = "output"
-"""The folder within a run's that holds the result and its previews."""
+"""The subfolder of a run folder that holds the result and its previews."""
 
 
-def clear(run_folder: Path) -> None:
-    """Remove what an earlier run left, before another begins: a failed run must not lie beside another's report."""
-    from dyntex.experiment.report import REPORT
-
+def remove_bundle(run_folder: Path) -> None:
+    """Remove the report and the copies of an earlier run, so that a run that fails does not keep another's report."""
     (run_folder / REPORT).unlink(missing_ok=True)
     if (run_folder / OUTPUT).is_dir():
         shutil.rmtree(run_folder / OUTPUT)
 
 
-def take_away(
+def finish_bundle(
     folder: Path,
     result: Mapping[str, Any],
     *,
@@ -36,32 +32,32 @@ def take_away(
     original: Clip,
     made: Clip,
     loop: bool,
-    teller: Teller,
+    command: str,
+    progress: Progress,
 ) -> str | None:
-    """Leave the result, its previews and the report in the run folder.
+    """Put the result, its previews and the report into the run folder.
 
-    The result is written and checked by now, so whatever goes wrong here is said and does not fail the command.
+    The result is written and checked by now, so whatever goes wrong here is told and does not fail the command.
 
     Args:
         folder: of the run.
         result: the object that ``--json`` prints; without a model, that of a baseline.
         settings: what the result depends on, as its metadata has it.
+        command: the command line, or the call, that made it.
         original, made, loop: as :func:`dyntex.experiment.report.write_report` takes them.
 
     Returns:
         the report's path, or None if there is none.
     """
-    from dyntex.experiment.report import Facts, write_report
-
     try:
-        kept = {key: _kept(Path(result[key]), folder / OUTPUT) for key in ("output", "sheet", "side_by_side")}
-        facts = Facts(
+        kept = {key: copy_into(Path(result[key]), folder / OUTPUT) for key in ("output", "sheet", "side_by_side")}
+        facts = ReportFacts(
             title=Path(result["output"]).stem,
             summary=(
                 f"{result['frames']} frames of {result['width']}x{result['height']} at {result['fps']:g} a second, "
                 f"made by {_maker(result)} that learnt from {original.n_frames} frames of {settings['source']}."
             ),
-            command=options.command_line(),
+            command=command,
             settings=settings,
             seconds=result["seconds"],
             seams=result["seam"],
@@ -73,9 +69,9 @@ def take_away(
             folder, facts, original=original, made=made, side=kept["side_by_side"], sheet=kept["sheet"], loop=loop
         )
     except Exception as error:
-        teller.say(f"the report could not be made ({type(error).__name__}: {error}); all else is in its place")
+        progress.say(f"the report could not be made ({type(error).__name__}: {error}); the result is complete")
         return None
-    teller.say(f"all that can be sent on is in {folder}; begin with {path.name}")
+    progress.say(f"to share the result, share the folder {folder}; open {path.name} first")
     return str(path)
 
 
@@ -84,14 +80,14 @@ def _maker(result: Mapping[str, Any]) -> str:
 
 
 def _more(model: str | None, folder: Path, *, seed: int) -> str:
-    """The command for another video of the model; none where there is no model."""
+    """The command that makes another video from the model; empty where there is no model."""
     if model is None:
         return ""
     return shlex.join(["dyntex", "sample", _from_beside(Path(model), folder), "-o", "more.mp4", "--seed", str(seed)])
 
 
-def _kept(made: Path, folder: Path) -> Path:
-    """A file or a folder of frames under its own name in another folder, in no second room on the disk if possible."""
+def copy_into(made: Path, folder: Path) -> Path:
+    """A file or a folder of frames under its own name in another folder: hard links where the disk has them."""
     folder.mkdir(exist_ok=True)
     place = folder / made.name
     if place.is_dir():
@@ -112,6 +108,6 @@ def _link(made: str | Path, place: str | Path) -> None:
 
 
 def _from_beside(model: Path, run_folder: Path) -> str:
-    """The model's name as seen from the folder that holds the run's: nothing of the machine."""
+    """The model's path as seen from the parent of the run folder: no other folder of the machine is named."""
     inside = model.absolute().is_relative_to(run_folder.absolute())
     return str(Path(run_folder.name) / model.relative_to(run_folder)) if inside else model.name

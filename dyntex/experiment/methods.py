@@ -1,0 +1,26 @@
+"""All methods by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from baselines import METHODS as BASELINES
+from dyntex.coopnets.model import CoopNets
+from dyntex.errors import UsageError, suggest
+
+COOP = "coop"
+"""The name of cooperative training, the one method that has presets, iterations and models to save."""
+
+METHODS: Mapping[str, type[Any]] = {COOP: CoopNets, **BASELINES}
+"""The class of each method; ``METHODS[name].capabilities()`` says what it can do."""
+
+
+def check_method(name: str) -> None:
+    """Refuse an unknown method.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in METHODS:
+        raise UsageError(f"there is no method {name!r}{suggest(name, METHODS)}; the methods are {', '.join(METHODS)}")
