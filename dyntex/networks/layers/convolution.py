@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dyntex.networks.layers.margins import OPEN, Axes, PadRule, fold, margins, overlap_add, pad
+from dyntex.networks.layers.margins import OPEN, Axes, PadRule, fold, margins, pad
 from dyntex.networks.layers.phases import conv_of_phases
+from dyntex.networks.layers.windows import overlap_add, windows
 
 FEW = 8
 """Fewer input channels than this leave the lanes of a vector unit empty: the taps in time join them as channels."""
@@ -51,9 +52,9 @@ def _taps_as_channels(x: Tensor, weight: Tensor, bias: Tensor, stride: tuple[int
     at three quarters. Zero channels fill up the last vector.
     """
     batch, taps = len(x), weight.shape[2]
-    windows = x.unfold(2, taps, stride[0]).permute(0, 2, 5, 1, 3, 4)  # (B, T', k, C, H, W)
-    n_out = windows.shape[1]
-    flat = windows.flatten(2, 3).flatten(0, 1)  # (B*T', k*C, H, W)
+    frames = windows(x.transpose(1, 2), taps, stride[0])  # (B, T', k, C, H, W)
+    n_out = frames.shape[1]
+    flat = frames.flatten(2, 3).flatten(0, 1)  # (B*T', k*C, H, W)
     kernel = weight.transpose(1, 2).flatten(1, 2)  # (O, k*C, kh, kw)
     fill = (0, 0, 0, 0, 0, -flat.shape[1] % FEW)
     flat, kernel = (F.pad(a, fill).contiguous(memory_format=torch.channels_last) for a in (flat, kernel))
@@ -126,9 +127,9 @@ class ConvTranspose(nn.Module):
             shift, tap = divmod(residue + before, stride)
             kernel = weight[:, :, tap::stride].flip(2).permute(2, 0, 1, 3, 4)  # (j, C, O, kh, kw)
             ends = (len(kernel) - 1 - shift, shift + rounds - n_frames)
-            windows = pad(x, (ends, (0, 0), (0, 0)), periodic).unfold(2, len(kernel), 1).permute(0, 2, 5, 1, 3, 4)
-            windows = windows.flatten(2, 3).flatten(0, 1)  # (B*v, j*C, H, W)
-            y = F.conv_transpose2d(windows, kernel.flatten(0, 1), None, stride=self.stride[1:])
+            met = windows(pad(x, (ends, (0, 0), (0, 0)), periodic).transpose(1, 2), len(kernel), 1)
+            met = met.flatten(2, 3).flatten(0, 1)  # (B*v, j*C, H, W)
+            y = F.conv_transpose2d(met, kernel.flatten(0, 1), None, stride=self.stride[1:])
             # (B, v, O, H', W'): time is not among the three axes to crop.
             parts.append(fold(y.view(batch, rounds, *y.shape[1:]), sides, period, around))
         return torch.stack(parts, dim=2).flatten(1, 2)[:, :length]

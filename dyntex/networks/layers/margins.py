@@ -54,14 +54,3 @@ def fold(y: Tensor, by: Margins, period: tuple[int, int, int], periodic: Axes = 
         elif before or after:
             y = y.narrow(axis, before, y.shape[axis] - before - after)
     return y
-
-
-def overlap_add(parts: Tensor, stride: int) -> Tensor:
-    """(B, T, k, ...), k consecutive frames for each of T -> (B, (T - 1) * stride + k, ...), their sum in place."""
-    batch, n_frames, taps = parts.shape[:3]
-    reach = (n_frames - 1) * stride + 1
-    y = parts.new_zeros(batch, reach + taps - 1, *parts.shape[3:])
-    # unbind, not indexing: its gradient is one copy, where each index's would be the whole of it in zeros.
-    for k, part in enumerate(parts.unbind(2)):
-        y[:, k : k + reach : stride] += part
-    return y
