@@ -130,6 +130,10 @@ class LinearVideo:
         require_length(n_frames)
         return self.render(self.law.forecast(self.states(clip)[-1], n_frames))
 
+    def reconstruct(self: LinearModel, clip: Clip) -> Clip:
+        """``clip`` as the model can show it: the pictures of its states, with nothing of the law of motion."""
+        return self.render(self.states(clip))
+
 
 def as_columns(clip: Clip, mean: Tensor) -> Tensor:
     """``(C*H*W, T)`` float64: each frame, less the mean frame ``(C, H, W)``, as a column."""

@@ -11,9 +11,10 @@ fountain 46 %, of a slow sea 6 %: a free synthesis of those is too calm, an anch
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
@@ -42,11 +43,16 @@ class LDSConfig:
             most a third of the frames and at most 50, so that the model cannot memorise the clip.
         n_noise: noise components; ``None`` keeps all n.
         variance: the share of variance that the rule for ``n`` asks for.
+        noise: how strongly B e drives the states. "fitted": with the covariance of the residuals, as the paper has it.
+            "unscaled": sqrt(T - 1) times as strongly, as in demos that forget to divide by it. "none": not at all, as
+            in others; then what is anchored decays to the mean frame, and there is no free synthesis but that frame.
+            The last two are handicaps, for comparison with published numbers.
     """
 
     n: int | None = None
     n_noise: int | None = None
     variance: float = 0.95
+    noise: Literal["fitted", "unscaled", "none"] = "fitted"
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,8 @@ class LDS(LinearVideo):
             n = require_rank(config.n, min(T - 1, len(Y)), "states")
         n_noise = None if config.n_noise is None else require_rank(config.n_noise, n, "noise components")
         law = fit_law(s[:n, None] * Vh[:n], n_noise=n_noise)
+        gain = {"fitted": 1.0, "unscaled": math.sqrt(T - 1), "none": 0.0}[config.noise]
+        law = LinearLaw(law.A, gain * law.B)
         return cls(law, U[:, :n].float().contiguous(), mean, clip.fps)
 
     @property

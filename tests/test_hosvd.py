@@ -106,3 +106,28 @@ def test_the_mean_is_not_left_to_the_tensor(clip):
     far = HOSVD.fit(clip, HOSVDConfig(r_time=1), rng=seeded(0)).predict(clip, 3000).video[:, -1]
     torch.testing.assert_close(far, clip.video.mean(dim=1), rtol=0, atol=1e-5)
     assert math.isclose(float(far.mean()), float(clip.video.mean()), abs_tol=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 4, T])
+def test_uncentred_it_is_the_truncated_svd_of_the_frames_themselves(clip, n):
+    """Eckart-Young with numpy, space and colour whole: the mean frame is one of the n components, and none besides."""
+    fitted = HOSVD.fit(clip, HOSVDConfig(r_space=W, r_time=n, centred=False), rng=seeded(0))
+    frames = np.moveaxis(clip.video.double().numpy(), 1, 0).reshape(T, -1)
+    U, s, Vh = np.linalg.svd(frames, full_matrices=False)
+    expected = (U[:, :n] * s[:n]) @ Vh[:n]
+    ours = fitted.reconstruct(clip).video.transpose(0, 1).flatten(1).double()
+    torch.testing.assert_close(ours, torch.from_numpy(expected), rtol=0, atol=5e-6)
+    assert not fitted.mean.any()
+
+
+def test_uncentred_the_mean_frame_is_lost_in_the_long_run(clip):
+    """Its own motion decays like any other: what remains is mid-grey, where the centred model has the mean frame."""
+    fitted = HOSVD.fit(clip, HOSVDConfig(r_time=4, centred=False), rng=seeded(0))
+    assert float(fitted.predict(clip, 3000).video[:, -1].abs().max()) < 1e-5
+    with pytest.raises(UsageError, match=r"19 temporal components .* between 1 and 18"):
+        HOSVD.fit(clip, HOSVDConfig(r_time=T + 1, centred=False), rng=seeded(0))
+
+
+def test_a_reconstruction_shows_every_frame_as_the_model_sees_it(clip):
+    fitted = HOSVD.fit(clip, HOSVDConfig(r_space=4, r_time=5), rng=seeded(0))
+    torch.testing.assert_close(fitted.reconstruct(clip).video, seen(fitted, clip), rtol=0, atol=1e-6)

@@ -156,3 +156,26 @@ def test_parameters():
     fitted = LDS.fit(random_clip(), LDSConfig(n=4, n_noise=3), rng=seeded(0))
     P = 3 * 6 * 7
     assert fitted.n_parameters == 4 * 4 + 4 * 3 + P * 4 + P
+
+
+def test_the_noise_of_demos_is_the_fitted_one_times_the_root_of_the_number_of_transitions():
+    clip = random_clip(24)
+    fitted, unscaled, none = (
+        LDS.fit(clip, LDSConfig(n=4, noise=noise), rng=seeded(0))  # type: ignore[arg-type]
+        for noise in ("fitted", "unscaled", "none")
+    )
+    torch.testing.assert_close(unscaled.law.B, fitted.law.B * math.sqrt(23), rtol=1e-12, atol=0)
+    assert not none.law.B.any()
+    for other in (unscaled, none):
+        assert torch.equal(other.law.A, fitted.law.A)
+        assert torch.equal(other.C, fitted.C)
+
+
+def test_without_noise_an_anchored_synthesis_is_the_forecast_and_a_free_one_the_mean_frame():
+    clip = random_clip(24)
+    none = LDS.fit(clip, LDSConfig(n=4, noise="none"), rng=seeded(0))
+    one, other = (none.synthesize(9, rng=seeded(seed), anchor=clip).video for seed in (1, 2))
+    assert torch.equal(one, other)
+    torch.testing.assert_close(one[:, 1:], none.predict(clip.segment(0, 1), 8).video, rtol=0, atol=1e-6)
+    mean = clip.video.mean(dim=1, keepdim=True).expand(-1, 9, -1, -1)
+    torch.testing.assert_close(none.synthesize(9, rng=seeded(1)).video, mean, rtol=0, atol=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,14 @@ import pytest
 import torch
 from commands import TINY, done
 
+from dyntex.coopnets import precision
 from dyntex.coopnets.config import CoopConfig, from_json, to_json
 from dyntex.coopnets.model import nothing
 from dyntex.coopnets.presets import preset
 from dyntex.coopnets.train import Teaching, revise, teach
-from dyntex.networks import precision
 from dyntex.networks.architecture import DescriptorConfig, Head, Layer
 from dyntex.networks.descriptor import Descriptor
+from dyntex.networks.generator import Generator
 
 ROUNDING = 2.0**-8
 """Of one bf16 number: 8 bits of significand."""
@@ -94,19 +96,39 @@ def test_bf16_leaves_the_stationary_law_of_the_langevin_dynamics():
     assert abs(float(y.var()) / var - 1.0) < 6.0 * math.sqrt(2.0 / y.numel())
 
 
-@pytest.mark.parametrize(("gain", "expected"), [(4.0, "bf16"), (1.1, "fp32"), (0.02, "fp32")])
-def test_auto_takes_what_was_faster_and_says_so(monkeypatch: pytest.MonkeyPatch, gain: float, expected: str):
-    monkeypatch.setattr(precision, "_seconds", lambda dtype, _: 1.0 if dtype == torch.float32 else 1.0 / gain)
-    chosen, sentence = precision.choose_precision(torch.device("cpu"))
-    assert chosen == expected
-    assert sentence.startswith(f"precision {expected}:")
-    assert ("4.0 times as fast" if gain == 4.0 else "times as") in sentence
-    assert ("50.0 times as slow" in sentence) == (gain == 0.02)
+def slowed(monkeypatch: pytest.MonkeyPatch, network: type, *, bf16: float, fp32: float) -> None:
+    """Let one of the networks take so much longer, in seconds."""
+    forward = network.forward
+
+    def slow(self: torch.nn.Module, *args: torch.Tensor, **more: object) -> torch.Tensor:
+        time.sleep(bf16 if getattr(self, "precision", "") == "bf16" else fp32)
+        return forward(self, *args, **more)
+
+    monkeypatch.setattr(network, "forward", slow)
 
 
-def test_a_measured_choice_is_one_that_a_config_can_hold():
-    chosen, _ = precision.choose_precision(torch.device("cpu"))
-    config = replace(preset("fast"), precision=chosen)
+@pytest.mark.parametrize(("network", "times"), [(Descriptor, 1), (Generator, 1)], ids=["descriptor", "generator"])
+@pytest.mark.parametrize(("bf16", "fp32"), [(0.2, 0.0), (0.0, 0.2)], ids=["bf16 slow", "fp32 slow"])
+def test_auto_times_the_layers_of_both_networks(monkeypatch, network: type, times: int, bf16: float, fp32: float):
+    """A fifth of a second is many times what these small networks need: whichever of them is slow decides."""
+    config = replace(small("fp32"), n_steps=times)
+    slowed(monkeypatch, network, bf16=bf16, fp32=fp32)
+    chosen, sentence = precision.choose_precision(config, torch.device("cpu"))
+    assert chosen == ("fp32" if bf16 else "bf16")
+    assert sentence.startswith(f"precision {chosen}: here the layers of paper-fc64 are ")
+    assert f"times as {'slow' if bf16 else 'fast'} in bf16 as in fp32" in sentence
+
+
+def test_auto_stays_with_fp32_where_neither_is_faster(monkeypatch: pytest.MonkeyPatch):
+    slowed(monkeypatch, Descriptor, bf16=0.2, fp32=0.2)
+    assert precision.choose_precision(replace(small("fp32"), n_steps=1), torch.device("cpu"))[0] == "fp32"
+
+
+@pytest.mark.parametrize("name", ["fast", "image-texture"])
+def test_a_measured_choice_is_one_that_a_config_can_hold(name: str):
+    config = replace(preset(name), size=16)
+    chosen, _ = precision.choose_precision(config, torch.device("cpu"))
+    config = replace(config, precision=chosen)
     assert from_json(to_json(config)) == config
 
 
@@ -117,7 +139,7 @@ def test_the_run_keeps_the_precision_that_it_was_asked_for(tmp_path: Path, words
 
 
 def test_auto_says_what_it_chose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(precision, "choose_precision", lambda _: ("bf16", "precision bf16: because"))
+    monkeypatch.setattr(precision, "choose_precision", lambda _config, _device: ("bf16", "precision bf16: because"))
     outcome = done("train", "example:ripples", "-o", tmp_path / "m", *TINY, "--precision", "auto")
     assert "precision bf16: because" in outcome.err
     assert json.loads((tmp_path / "m" / "config.json").read_text())["config"]["precision"] == "bf16"

@@ -82,9 +82,9 @@ class Session:
         precision that it began with.
         """
         if name == "auto":
-            from dyntex.networks.precision import choose_precision
+            from dyntex.coopnets.precision import choose_precision
 
-            name, why = choose_precision(self.device)
+            name, why = choose_precision(self.config, self.device)
             self.progress.say(why)
         return self if name is None else replace(self, config=replace(self.config, precision=name))
 
