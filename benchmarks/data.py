@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from benchmarks.metrics.statistics import Yardstick, calibrate
@@ -32,16 +32,20 @@ class Source:
     Attributes:
         name: unique in a benchmark; the names of its folders.
         where: what ``read_clip`` reads.
+        sha256: its digest, where that is known and the file is elsewhere.
     """
 
     name: str
     where: str
+    sha256: str = ""
 
     def digest(self) -> str:
         """SHA-256 of the file's bytes (of all files, for a folder), by which two machines know they measured one clip.
 
-        What cannot be read has an empty digest; its cells will say why.
+        That of an example is its name. What cannot be read has an empty digest; its cells will say why.
         """
+        if self.sha256:
+            return self.sha256
         if self.where.startswith(EXAMPLE):
             return self.where
         path = Path(self.where).expanduser()
@@ -53,7 +57,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Ground:
+class Split:
     """A clip as the tasks see it.
 
     Attributes:
@@ -91,6 +95,11 @@ def find_clips(words: Sequence[str]) -> list[Source]:
     return sources
 
 
+def named(sources: Sequence[Source], name: str) -> Source:
+    """The one of this name."""
+    return next(source for source in sources if source.name == name)
+
+
 def _expand(word: str) -> list[Source]:
     if word == "examples":
         return [Source(name, EXAMPLE + name) for name in EXAMPLES]
@@ -113,7 +122,7 @@ def _expand(word: str) -> list[Source]:
     raise InputError(f"the folder {word} holds no clips: name one that holds videos, or frames of one")
 
 
-def prepare(source: Source, *, size: int, n_frames: int) -> Ground:
+def split_clip(source: Source, *, size: int, n_frames: int) -> Split:
     """Read a clip and cut it: T frames to learn from and up to T after them held out.
 
     Where fewer than T/2 frames would be left, T becomes two thirds of the clip, so that a third is always held out.
@@ -134,7 +143,19 @@ def prepare(source: Source, *, size: int, n_frames: int) -> Ground:
             f"{source.name} has {total} frames, which leaves {T} to learn from and {rest} held out, and "
             f"{MIN_TRAIN} and {MIN_HELDOUT} are the least: give a clip of at least {3 * MIN_HELDOUT} frames"
         )
-    return Ground(source, clip.segment(0, T), clip.segment(T, rest), note)
+    return Split(source, clip.segment(0, T), clip.segment(T, rest), note)
+
+
+@lru_cache(maxsize=1)
+def clip_of(source: Source, digest: str, *, size: int, n_frames: int) -> Clip:
+    """The beginning of a file of this digest; asked again and again, it is read once."""
+    return read_clip(source.where, size=size, n_frames=n_frames)
+
+
+@lru_cache(maxsize=1)
+def split_of(source: Source, digest: str, *, size: int, n_frames: int) -> Split:
+    """:func:`split_clip` of a file of this digest; asked again and again, the clip is read once."""
+    return split_clip(source, size=size, n_frames=n_frames)
 
 
 def has_known_law(source: Source) -> bool:
@@ -142,13 +163,13 @@ def has_known_law(source: Source) -> bool:
     return source.where.startswith(EXAMPLE) and "seed=" not in source.where
 
 
-def fresh_sample(ground: Ground, *, seed: int) -> Clip:
+def fresh_sample(split: Split, *, seed: int) -> Clip:
     """An independent sample of an example's law, as long and as large as the training segment."""
-    joint = "&" if "?" in ground.source.where else "?"
+    joint = "&" if "?" in split.source.where else "?"
     return read_clip(
-        f"{ground.source.where}{joint}seed={FRESH_SEED + seed}",
-        size=(ground.train.height, ground.train.width),
-        n_frames=ground.train.n_frames,
+        f"{split.source.where}{joint}seed={FRESH_SEED + seed}",
+        size=(split.train.height, split.train.width),
+        n_frames=split.train.n_frames,
     )
 
 

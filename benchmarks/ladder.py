@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.data import Source
-from benchmarks.metrics.statistics import STATISTICS, Score, calibrate
-from benchmarks.summary import grid
+from benchmarks.metrics.statistics import Score, calibrate
 from dyntex.clip import Clip
 from dyntex.errors import InputError
 from dyntex.media import read_clip
@@ -107,41 +104,3 @@ def climb(source: Source, *, size: int, n_frames: int) -> dict[tuple[str, float]
                 made = corrupt(real, corruption, amount, n_frames=n_frames)
                 found[corruption, amount] = yardstick.score(made)
     return found
-
-
-def ladder(sources: Sequence[Source], *, size: int, n_frames: int) -> str:
-    """The Markdown table: a row a rung, the score on every clip, and the statistic that sees the rung most.
-
-    Raises:
-        InputError: a clip cannot be read or is too short.
-    """
-    found = {source.name: climb(source, size=size, n_frames=n_frames) for source in sources}
-    rungs = dict.fromkeys(rung for scores in found.values() for rung in scores)
-    rows = []
-    for corruption, amount in rungs:
-        scores = [cells.get((corruption, amount)) for cells in found.values()]
-        worst, ratio = _seen_most([score for score in scores if score is not None])
-        cells = [f"{score.value:.2f}" if score else "–" for score in scores]
-        rows.append([corruption, f"{amount:g}", *cells, f"{worst} {ratio:.1f}" if corruption != "nothing" else "–"])
-    ups = [
-        higher.value > lower.value
-        for scores in found.values()
-        for corruption in CORRUPTIONS
-        for lower, higher in pairwise(score for (name, _), score in scores.items() if name in ("nothing", corruption))
-    ]
-    about = (
-        f"The score of the training segment, corrupted, at {size}x{size} and {n_frames} frames: 1 without corruption. "
-        f"Of {len(ups)} steps up a ladder, {sum(ups)} raise it. Last, the statistic with the largest ratio (geometric "
-        "mean over the clips)."
-    )
-    return f"{about}\n\n{grid(['corruption', 'amount', *found, 'seen most by'], rows)}"
-
-
-def _seen_most(scores: Sequence[Score]) -> tuple[str, float]:
-    # A ratio is 0 where the corrupted clip is exactly the held-out one in a statistic; 1e-9 keeps its logarithm.
-    means = {
-        name: math.exp(sum(math.log(max(score.ratios[name], 1e-9)) for score in scores) / len(scores))
-        for name in STATISTICS
-    }
-    worst = max(means, key=lambda name: means[name])
-    return worst, means[worst]

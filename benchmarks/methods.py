@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import torch
 
 from baselines import METHODS
 from baselines.controls import Copy, MeanFrame, ShuffledFrames, WhiteNoise, repeat_last, reversed_real
-from benchmarks.conditioned import Conditioned
-from benchmarks.data import Ground, Source, fresh_sample, has_known_law
+from benchmarks.anchored import Anchored
+from benchmarks.data import Source, Split, fresh_sample, has_known_law
 from dyntex.clip import Clip
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import PRESETS
 from dyntex.errors import UsageError, suggest
+from dyntex.method import Feature
 
 COOP = "coop"
 """Another name of the preset ``fast``."""
@@ -56,6 +57,18 @@ def neural_config(name: str, *, iterations: int | None) -> CoopConfig:
     return config if iterations is None else replace(config, iterations=iterations)
 
 
+def can(name: str, feature: Feature) -> bool:
+    """Whether a method has a feature; networks, wrapped as :class:`benchmarks.anchored.Anchored`, have all."""
+    return is_neural(name) or METHODS[name].capabilities().supports(feature)
+
+
+def settings_of(name: str, *, iterations: int | None, budget: float | None) -> dict[str, Any]:
+    """What the numbers of a method depend on, besides the clip and the seed."""
+    if not is_neural(name):
+        return {"name": name}
+    return {"config": neural_config(name, iterations=iterations), "budget": budget}
+
+
 def fit(
     name: str,
     clip: Clip,
@@ -88,43 +101,43 @@ def fit(
         raise UsageError(f"preset {config.preset!r} makes frames of {able}, not {clip.height}x{clip.width}")
     began = time.monotonic()
     progress = None if budget is None else lambda _: (time.monotonic() - began) / budget
-    return Conditioned(CoopNets.fit(clip, config, rng=rng, progress=progress))
+    return Anchored(CoopNets.fit(clip, config, rng=rng, progress=progress))
 
 
-# What a control shows in a task: (ground, n_frames, rng) -> clip.
-Control = Callable[[Ground, int, torch.Generator], Clip]
+# What a control shows in a task: (split, n_frames, rng) -> clip.
+Control = Callable[[Split, int, torch.Generator], Clip]
 
 
-def _mean_frame(ground: Ground, n_frames: int, rng: torch.Generator) -> Clip:
-    return MeanFrame.fit(ground.train, rng=rng).synthesize(n_frames, rng=rng)
+def _mean_frame(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
+    return MeanFrame.fit(split.train, rng=rng).synthesize(n_frames, rng=rng)
 
 
-def _white_noise(ground: Ground, n_frames: int, rng: torch.Generator) -> Clip:
-    return WhiteNoise.fit(ground.train, rng=rng).synthesize(n_frames, rng=rng)
+def _white_noise(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
+    return WhiteNoise.fit(split.train, rng=rng).synthesize(n_frames, rng=rng)
 
 
-def _shuffled_frames(ground: Ground, n_frames: int, rng: torch.Generator) -> Clip:
-    return ShuffledFrames.fit(ground.train, rng=rng).synthesize(n_frames, rng=rng)
+def _shuffled_frames(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
+    return ShuffledFrames.fit(split.train, rng=rng).synthesize(n_frames, rng=rng)
 
 
-def _copy(ground: Ground, n_frames: int, rng: torch.Generator) -> Clip:
-    return Copy.fit(ground.train, rng=rng).synthesize(n_frames, rng=rng)
+def _copy(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
+    return Copy.fit(split.train, rng=rng).synthesize(n_frames, rng=rng)
 
 
-def _reversed(ground: Ground, n_frames: int, rng: torch.Generator) -> Clip:
-    return reversed_real(ground.train).segment(0, n_frames)
+def _reversed(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
+    return reversed_real(split.train).segment(0, n_frames)
 
 
-def _later_real(ground: Ground, n_frames: int, rng: torch.Generator) -> Clip:
-    return ground.heldout.segment(0, min(n_frames, ground.heldout.n_frames))
+def _later_real(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
+    return split.heldout.segment(0, min(n_frames, split.heldout.n_frames))
 
 
-def _repeat_last(ground: Ground, n_frames: int, rng: torch.Generator) -> Clip:
-    return repeat_last(ground.train, n_frames)
+def _repeat_last(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
+    return repeat_last(split.train, n_frames)
 
 
-def _fresh(ground: Ground, n_frames: int, rng: torch.Generator) -> Clip:
-    return fresh_sample(ground, seed=int(torch.randint(2**20, (1,), generator=rng))).segment(0, n_frames)
+def _fresh(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
+    return fresh_sample(split, seed=int(torch.randint(2**20, (1,), generator=rng))).segment(0, n_frames)
 
 
 CONTROLS: dict[str, Control] = {

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import ablation
-from benchmarks.ablation import LDS, PARTS, WHOLE, Cell, cells, page, taught_row, training, write
-from benchmarks.data import Source, find_clips, prepare
+from benchmarks.data import Source, find_clips, split_clip
+from benchmarks.studies import ablation
+from benchmarks.studies.ablation import LDS, PARTS, WHOLE, Cell, cells, page, taught_row, training, write
 from dyntex.coopnets.config import to_json
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import FAST
@@ -77,7 +77,7 @@ def test_what_is_finished_is_kept_and_what_is_of_other_settings_is_made_anew(
 ):
     made: list[str] = []
 
-    def make(self: Cell, ground: Any) -> dict[str, Any]:
+    def make(self: Cell, split: Any) -> dict[str, Any]:
         made.append(self.key)
         if len(made) == 3:
             raise KeyboardInterrupt
@@ -106,16 +106,16 @@ def test_what_is_finished_is_kept_and_what_is_of_other_settings_is_made_anew(
 
 def test_a_cell_s_numbers_are_of_the_generator_alone_and_without_training_of_the_start():
     """The very samples that the untaught model gives, measured by the benchmark's own task."""
-    ground = prepare(find_clips(["example:ripples"])[0], size=32, n_frames=16)
-    found = Cell(WHOLE, ground.source, FAST).make(ground)
+    split = split_clip(find_clips(["example:ripples"])[0], size=32, n_frames=16)
+    found = Cell(WHOLE, split.source, FAST).make(split)
     assert found["iterations"] == 0
     assert "revised" not in found
-    model = CoopNets.fit(ground.train, FAST, rng=torch.Generator().manual_seed(0), progress=lambda _: 1.0)
-    T, rng_for = ground.train.n_frames, ablation.rng_for
+    model = CoopNets.fit(split.train, FAST, rng=torch.Generator().manual_seed(0), progress=lambda _: 1.0)
+    T, rng_for = split.train.n_frames, ablation.rng_for
     clips = {s: model.synthesize(T, rng=rng_for(s, seed=0, device="cpu"), n_steps=0) for s in ablation.SAMPLES}
-    expected = ablation.measure("statistics", clips, ground)
+    expected = ablation.measure("statistics", clips, split)
     for name, value in found["alone"].items():
         assert math.isclose(value, expected[name], rel_tol=1e-5)
-    one = Cell("taught", ground.source, replace(FAST, iterations=1), None).make(ground)
+    one = Cell("taught", split.source, replace(FAST, iterations=1), None).make(split)
     assert one["iterations"] == 1
     assert one["revised"] != one["alone"]

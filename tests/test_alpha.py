@@ -15,7 +15,7 @@ import torch
 from format_matrix import ball, clip_of, seen
 from media_files import noise, write_video
 
-from benchmarks.data import Source, prepare
+from benchmarks.data import Source, split_clip
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
 from dyntex.media import (
@@ -387,8 +387,8 @@ def test_alpha_wants_a_background_where_the_format_has_none(tmp_path: Path) -> N
 def test_the_benchmark_measures_what_is_seen_on_black(tmp_path: Path) -> None:
     straight = np.tile(ball(12), (4, 1, 1, 1))
     write_clip(tmp_path / "a.apng", clip_of(straight))
-    ground = prepare(Source("a", str(tmp_path / "a.apng")), size=48, n_frames=24)
-    assert np.abs(ground.train.to_uint8() - seen(straight, 0)[:24, :, 8:56]).max() <= 0.51
+    split = split_clip(Source("a", str(tmp_path / "a.apng")), size=48, n_frames=24)
+    assert np.abs(split.train.to_uint8() - seen(straight, 0)[:24, :, 8:56]).max() <= 0.51
 
 
 def test_sheets_for_the_eye_show_it_on_grey() -> None:

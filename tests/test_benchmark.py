@@ -16,13 +16,12 @@ import pytest
 import torch
 
 from benchmarks import run
-from benchmarks.cells import Settings, Shard, groups
-from benchmarks.data import Source, find_clips, prepare
-from benchmarks.kept import recall
+from benchmarks.data import Source, find_clips, split_clip
 from benchmarks.methods import neural_config
-from benchmarks.results import RESULTS, merge, without_timings
-from benchmarks.run import Sweep
-from benchmarks.tasks import draw_control, measure
+from benchmarks.model_cache import recall
+from benchmarks.study import RESULTS, Settings, Shard, groups, merge, without_timings
+from benchmarks.tasks.comparison import Sweep
+from benchmarks.tasks.quality import draw_control, measure
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
 
@@ -74,23 +73,23 @@ def files_of(folder: Path) -> dict[str, bytes]:
 )
 def test_a_third_is_always_held_out(tmp_path: Path, total: int, asked: int, train: int, heldout: int):
     source = Source("film", str(film(tmp_path / "film.npy", total)))
-    ground = prepare(source, size=SIZE, n_frames=asked)
+    split = split_clip(source, size=SIZE, n_frames=asked)
     whole = np.load(tmp_path / "film.npy")
-    assert (ground.train.n_frames, ground.heldout.n_frames) == (train, heldout)
-    assert np.array_equal(ground.train.to_uint8(), whole[:train])
-    assert np.array_equal(ground.heldout.to_uint8(), whole[train : train + heldout])
-    assert (f"fitted on {train} in place of {asked}" in ground.note) == (train != asked)
+    assert (split.train.n_frames, split.heldout.n_frames) == (train, heldout)
+    assert np.array_equal(split.train.to_uint8(), whole[:train])
+    assert np.array_equal(split.heldout.to_uint8(), whole[train : train + heldout])
+    assert (f"fitted on {train} in place of {asked}" in split.note) == (train != asked)
 
 
 def test_a_clip_too_short_for_its_heldout_part_says_so(tmp_path: Path):
     source = Source("film", str(film(tmp_path / "film.npy", 45)))
     with pytest.raises(InputError, match=r"45 frames, which leaves 30 to learn from and 15 held out.*at least 48"):
-        prepare(source, size=SIZE, n_frames=64)
+        split_clip(source, size=SIZE, n_frames=64)
 
 
 def test_examples_are_measured_at_eight_bits():
-    ground = prepare(Source("ocean", "example:ocean"), size=SIZE, n_frames=T)
-    for clip in (ground.train, ground.heldout):
+    split = split_clip(Source("ocean", "example:ocean"), size=SIZE, n_frames=T)
+    for clip in (split.train, split.heldout):
         assert torch.equal(clip.video, Clip.from_uint8(clip.to_uint8(), clip.fps).video)
 
 
@@ -175,10 +174,10 @@ def test_speed_takes_turns_between_the_methods():
 
 
 def test_controls_in_the_papers_task(clips: list[Source]):
-    ground = prepare(clips[0], size=SIZE, n_frames=T)
+    split = split_clip(clips[0], size=SIZE, n_frames=T)
 
     def numbers(control: str) -> dict[str, Any]:
-        return measure("paper", draw_control("paper", control, ground, seed=0), ground, control=control)
+        return measure("paper", draw_control("paper", control, split, seed=0), split, control=control)
 
     copy = numbers("copy")
     assert copy["psnr"] is None
@@ -191,19 +190,19 @@ def test_controls_in_the_papers_task(clips: list[Source]):
 
 
 def test_later_real_is_compared_over_the_frames_that_it_has(tmp_path: Path):
-    ground = prepare(Source("film", str(film(tmp_path / "film.npy", 60))), size=SIZE, n_frames=40)
-    found = measure("paper", draw_control("paper", "later-real", ground, seed=0), ground, control="later-real")
-    a, b = ground.heldout.video, ground.train.video[:, :20]
+    split = split_clip(Source("film", str(film(tmp_path / "film.npy", 60))), size=SIZE, n_frames=40)
+    found = measure("paper", draw_control("paper", "later-real", split, seed=0), split, control="later-real")
+    a, b = split.heldout.video, split.train.video[:, :20]
     mse = (a - b).double().square().mean(dim=(0, 2, 3))
     assert found["frames"] == 20
     assert found["psnr"] == pytest.approx(float((10 * torch.log10(4 / mse)).mean()), abs=1e-6)
 
 
 def test_controls_in_the_statistics_task(clips: list[Source]):
-    ground = prepare(clips[0], size=SIZE, n_frames=T)
+    split = split_clip(clips[0], size=SIZE, n_frames=T)
 
     def numbers(control: str) -> dict[str, Any]:
-        return measure("statistics", draw_control("statistics", control, ground, seed=0), ground, control=control)
+        return measure("statistics", draw_control("statistics", control, split, seed=0), split, control=control)
 
     real, copy, still, noise = (numbers(name) for name in ("later-real", "copy", "mean-frame", "white-noise"))
     assert real["score"] <= 1.0
@@ -215,23 +214,23 @@ def test_controls_in_the_statistics_task(clips: list[Source]):
 
 
 def test_horizons_are_single_frames_and_stop_where_the_clip_does(tmp_path: Path):
-    ground = prepare(Source("film", str(film(tmp_path / "film.npy", 40))), size=SIZE, n_frames=20)
-    clips = draw_control("extrapolation", "repeat-last", ground, seed=0)
-    found = measure("extrapolation", clips, ground, control="repeat-last")
+    split = split_clip(Source("film", str(film(tmp_path / "film.npy", 40))), size=SIZE, n_frames=20)
+    clips = draw_control("extrapolation", "repeat-last", split, seed=0)
+    found = measure("extrapolation", clips, split, control="repeat-last")
     assert {key for key in found if key.startswith("psnr_")} == {f"psnr_{h}" for h in (1, 2, 4, 8, 16)}
     for h in (1, 16):
-        mse = float((ground.train.video[:, -1] - ground.heldout.video[:, h - 1]).double().square().mean())
+        mse = float((split.train.video[:, -1] - split.heldout.video[:, h - 1]).double().square().mean())
         assert found[f"psnr_{h}"] == pytest.approx(10 * math.log10(4 / mse), abs=1e-6)
 
 
 def test_a_fresh_sample_is_of_the_law_and_not_of_the_clip():
-    ground = prepare(Source("ripples", "example:ripples"), size=SIZE, n_frames=T)
-    drawn = draw_control("statistics", "fresh-sample", ground, seed=0)
+    split = split_clip(Source("ripples", "example:ripples"), size=SIZE, n_frames=T)
+    drawn = draw_control("statistics", "fresh-sample", split, seed=0)
     a, b = drawn["sample-1"].video, drawn["sample-2"].video
-    assert a.shape == ground.train.video.shape
+    assert a.shape == split.train.video.shape
     assert (a - b).abs().mean() > 0.01
-    assert (a - ground.train.video).abs().mean() > 0.01
-    names = [c.method for g in groups(TINY, [ground.source, Source("x", "x.mp4")]) for c in g if c.task == "statistics"]
+    assert (a - split.train.video).abs().mean() > 0.01
+    names = [c.method for g in groups(TINY, [split.source, Source("x", "x.mp4")]) for c in g if c.task == "statistics"]
     assert names.count("fresh-sample") == TINY.seeds  # of the example alone
 
 
@@ -381,7 +380,7 @@ from benchmarks.data import find_clips
 sys.path.insert(0, sys.argv[1])
 from test_benchmark import NEURAL
 
-def killed(task, fitted, ground, **words):
+def killed(task, fitted, split, **words):
     os.kill(os.getpid(), signal.SIGKILL)
 
 torch.set_num_threads(int(sys.argv[4]))
@@ -416,16 +415,16 @@ def test_a_sweep_killed_after_training_does_not_train_again(
 
     # Networks of another clip or config are no use, nor are damaged ones, or those whose saving was cut short.
     model = out / "models" / "fast" / "water" / "0"
-    ground, config = prepare(clips[0], size=SIZE, n_frames=T), neural_config("fast", iterations=3)
-    assert recall(model, ground.train, config, device="cpu") is not None
-    assert recall(model, ground.heldout, config, device="cpu") is None
-    assert recall(model, ground.train, neural_config("fast", iterations=4), device="cpu") is None
+    split, config = split_clip(clips[0], size=SIZE, n_frames=T), neural_config("fast", iterations=3)
+    assert recall(model, split.train, config, device="cpu") is not None
+    assert recall(model, split.heldout, config, device="cpu") is None
+    assert recall(model, split.train, neural_config("fast", iterations=4), device="cpu") is None
     whole_file = (model / "model.safetensors").read_bytes()
     (model / "model.safetensors").write_bytes(whole_file[:1000])
-    assert recall(model, ground.train, config, device="cpu") is None
+    assert recall(model, split.train, config, device="cpu") is None
     (model / "model.safetensors").write_bytes(whole_file)
     (model / "fitted.json").unlink()
-    assert recall(model, ground.train, config, device="cpu") is None
+    assert recall(model, split.train, config, device="cpu") is None
 
 
 def test_an_unreadable_clip_is_failed_rows_among_good_ones(clips: list[Source], tmp_path: Path):

@@ -15,15 +15,15 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from benchmarks.conditioned import ANCHOR_FRAMES, Conditioned
+from benchmarks.anchored import ANCHOR_FRAMES, Anchored
 from benchmarks.data import Source
 from benchmarks.ladder import CORRUPTIONS, climb, corrupt, ghost
-from benchmarks.margins import differences, margins
-from benchmarks.metrics import psnr
-from benchmarks.metrics.statistics import STATISTICS
-from benchmarks.plots import temporal_spectrum
+from benchmarks.metrics.psnr_ssim import psnr
 from benchmarks.proof import proof
-from benchmarks.summary import Column, Summary, best, shown, summarise, table
+from benchmarks.report.plots import temporal_spectrum
+from benchmarks.report.published_margins import differences, margins
+from benchmarks.report.summary import Column, Summary, best, shown, summarise, table
+from benchmarks.metrics.statistics import STATISTICS
 from dyntex.cli import app
 from dyntex.clip import Clip
 from dyntex.coopnets.model import CoopNets
@@ -86,7 +86,7 @@ def test_the_spectrum_of_a_sine_is_at_its_frequency_and_sums_to_its_variance():
 def test_coopnets_anchored_begin_as_the_anchor_does_and_end_as_a_sample_does():
     clip = make("flame", size=32, n_frames=24)
     model = CoopNets.fit(clip, replace(FAST, iterations=1), rng=torch.Generator().manual_seed(0))
-    fitted = Conditioned(model)
+    fitted = Anchored(model)
 
     def level(made: Clip, start: int, n: int) -> float:
         return psnr(made.segment(start, n), clip.segment(start, n), data_range=2.0)
@@ -108,7 +108,7 @@ def test_coopnets_anchored_begin_as_the_anchor_does_and_end_as_a_sample_does():
 def test_coopnets_predict_from_where_the_clip_is():
     whole = make("ocean", size=32, n_frames=32)
     clip, future = whole.segment(0, 30), whole.segment(30, 2)
-    fitted = Conditioned(CoopNets.fit(clip, replace(FAST, iterations=1), rng=torch.Generator().manual_seed(0)))
+    fitted = Anchored(CoopNets.fit(clip, replace(FAST, iterations=1), rng=torch.Generator().manual_seed(0)))
     predicted = fitted.predict(clip, 2)
     mean = Clip(clip.video.mean(1, keepdim=True), clip.fps)
     first = future.segment(0, 1)
@@ -138,7 +138,7 @@ def test_the_report_needs_nothing_else(finished: Path):
 
 
 def test_what_was_typed_is_text_in_the_report(finished: Path):
-    from benchmarks.report import write_report
+    from benchmarks.report.html import write_report
 
     results = json.loads((finished / "results.json").read_text())
     path = write_report(results | {"command": "dyntex <script>"}, finished)

@@ -13,15 +13,15 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
+from benchmarks.studies.conditions.__main__ import page, run
+from benchmarks.studies.conditions.study import Effort, Found, taught
 from torch import Tensor
 
-from benchmarks.conditions import labels, sketches, texts
-from benchmarks.conditions.__main__ import page, run
-from benchmarks.conditions.attributes import drift, fit_eye, height, hue, speed
-from benchmarks.conditions.captions import HELD_OUT, HUES, SYNONYMS, Scene, scenes
-from benchmarks.conditions.sketches import Rules, follows
-from benchmarks.conditions.study import Effort, Found, taught
-from benchmarks.questions.judge import Judge
+from benchmarks.studies.conditions import labels, sketches, texts
+from benchmarks.studies.conditions.attributes import drift, fit_eye, height, hue, speed
+from benchmarks.studies.conditions.captions import HELD_OUT, HUES, SYNONYMS, Scene, scenes
+from benchmarks.studies.conditions.sketches import Rules, follows
+from benchmarks.studies.questions.judge import Judge
 from dyntex.clip import Clip
 from dyntex.conditions import Labels
 from dyntex.coopnets.config import CoopConfig
@@ -120,14 +120,14 @@ def test_the_eye_reads_real_clips_of_hues_that_it_never_saw(real: list[tuple[Sce
     fresh = [(s, s.clip(size=32, n_frames=16, seed=1000)) for s in scenes() if s.hue == "red" and s.speed == "fast"]
     right = [eye.right(clip, s) for s, clip in fresh]
     assert all(r["kind"] and r["hue"] and r.get("direction", True) for r in right)
-    # And tells what is not there: the caption of another kind, of another hue, of the opposite way.
+    # And tells what is not there: the caption of another kind, of another hue, of the opposite trainer.
     for scene, clip in fresh:
         other = Scene("sea" if scene.kind == "clouds" else "clouds", "blue", "left", scene.speed)
         wrong = eye.right(clip, other)
         assert not wrong["kind"]
         assert not wrong["hue"]
         if scene.kind != "flame":
-            opposite = Scene(scene.kind, scene.hue, {"left": "right", "right": "left"}[scene.way], scene.speed)
+            opposite = Scene(scene.kind, scene.hue, {"left": "right", "right": "left"}[scene.trainer], scene.speed)
             assert not eye.right(clip, opposite)["direction"]
 
 

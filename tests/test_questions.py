@@ -1,4 +1,4 @@
-"""The questions: ways of teaching against closed forms, what judges their samples, and the sweep."""
+"""The questions: trainers of teaching against closed forms, what judges their samples, and the sweep."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import torch
 from commands import dyntex
 from torch import Tensor
 
-from benchmarks.clock import Clock
-from benchmarks.data import Ground, find_clips, prepare
-from benchmarks.questions.digits import Digits
-from benchmarks.questions.judge import frechet, mean_nearest, modes, relative_frechet, train_judge
-from benchmarks.questions.nets import DIGITS, TEXTURES, Encoder
-from benchmarks.questions.page import page
-from benchmarks.questions.rivals import (
+from benchmarks.cpu_budget import CpuBudget
+from benchmarks.data import Split, find_clips, split_clip
+from benchmarks.studies.questions.datasets import QUICK, Dataset, stacked, texture, texture_set
+from benchmarks.studies.questions.digits import Digits
+from benchmarks.studies.questions.fitting import Trainer, fit
+from benchmarks.studies.questions.judge import frechet, mean_nearest, modes, relative_frechet, train_judge
+from benchmarks.studies.questions.nets import DIGITS, TEXTURES, Encoder
+from benchmarks.studies.questions.page import page
+from benchmarks.studies.questions.sweep import RESULTS, fill, picture_of, run, settings_of
+from benchmarks.studies.questions.trainers import (
     adversarial,
     descriptor_alone,
     generator_alone,
     negative_elbo,
     windows,
 )
-from benchmarks.questions.subjects import QUICK, Subject, stacked, texture, texture_set
-from benchmarks.questions.sweep import RESULTS, fill, picture_of, run, settings_of
-from benchmarks.questions.ways import Way, fit
 from dyntex.clip import Clip
 from dyntex.coopnets.checkpoint import load_json, save_json
 from dyntex.coopnets.config import CoopConfig
@@ -293,45 +293,47 @@ def test_stacked_digits_are_as_many_modes_as_triples_of_classes(bars: Digits, rn
 
 
 @pytest.fixture(scope="module")
-def ripples() -> Ground:
-    return prepare(find_clips(["example:ripples"])[0], size=32, n_frames=32)
+def ripples() -> Split:
+    return split_clip(find_clips(["example:ripples"])[0], size=32, n_frames=32)
 
 
-def test_a_set_of_textures_knows_which_are_covered(ripples: Ground):
+def test_a_set_of_textures_knows_which_are_covered(ripples: Split):
     other = replace(ripples, train=swapped(ripples.train), heldout=swapped(ripples.heldout))
-    grounds = [ripples, other]
-    subject = texture_set(grounds, n=12, steps=12)
-    assert subject.y_obs.shape == (2, 3, 32, 32, 32)
-    both = torch.stack([g.heldout.video[:, s : s + 16] for g in grounds for s in (0, 3, 6, 9, 12, 15)])
-    found = subject.measure(both)
+    splits = [ripples, other]
+    dataset = texture_set(splits, n=12, steps=12)
+    assert dataset.y_obs.shape == (2, 3, 32, 32, 32)
+    both = torch.stack([g.heldout.video[:, s : s + 16] for g in splits for s in (0, 3, 6, 9, 12, 15)])
+    found = dataset.measure(both)
     assert (found["modes"], found["kl"], found["judge_accuracy"]) == (2.0, 0.0, 1.0)
-    assert subject.measure(both[:6])["modes"] == 1.0
-    assert subject.measure(both[:6])["score"] > found["score"]
+    assert dataset.measure(both[:6])["modes"] == 1.0
+    assert dataset.measure(both[:6])["score"] > found["score"]
 
 
 def test_looks_are_free_of_the_budget():
-    clock = Clock(1.0)
+    clock = CpuBudget(1.0)
     with clock.stopped():
         sum(range(3_000_000))
     assert clock.share(1) < 0.02  # the sum takes some .05 s
 
 
 @pytest.fixture(scope="module")
-def tiny(bars: Digits) -> list[Subject]:
+def tiny(bars: Digits) -> list[Dataset]:
     """Bars as digits, stacked too, for networks of a few channels."""
     config = replace(
         linear(), n_chains=4, n_steps=2, step=0.1, size=16, descriptor=DIGITS.descriptor, generator=DIGITS.generator
     )
-    grey = Subject("bars", bars.train, config, 40, 1, bars.measure, {"training bars": bars.train[:40]})
+    grey = Dataset("bars", bars.train, config, 40, 1, bars.measure, {"training bars": bars.train[:40]})
     return [grey, replace(stacked(bars, n=40), config=config)]
 
 
-def test_a_sweep_is_resumed_and_its_page_is_of_its_cells(tiny: list[Subject], tmp_path: Path):
+def test_a_sweep_is_resumed_and_its_page_is_of_its_cells(tiny: list[Dataset], tmp_path: Path):
     made: list[str] = []
     out, plan = tmp_path, replace(QUICK, seconds=0.05, steps=(0, 1, 3))
     results = fill(tiny, out, plan, command="RUN", on_cell=lambda key, _: made.append(key))
-    rivals = (Way.COOP, Way.REPLAY, Way.GAN)
-    assert made == [f"bars / {way} / 0" for way in Way] + [f"stacked digits / {way} / 0" for way in rivals]
+    rivals = (Trainer.COOP, Trainer.REPLAY, Trainer.GAN)
+    assert made == [f"bars / {trainer} / 0" for trainer in Trainer] + [
+        f"stacked digits / {trainer} / 0" for trainer in rivals
+    ]
     assert all((out / picture_of(key)).exists() for key in made)
     assert load_json(out / RESULTS) == results
     again: list[str] = []
@@ -394,14 +396,14 @@ def test_a_quick_look_answers_all_four(tmp_path: Path):
 
 
 def test_the_verdict_counts_subjects_by_their_means_over_seeds():
-    def cell(subject: str, way: Way, seed: int, score: float) -> dict[str, object]:
+    def cell(dataset: str, trainer: Trainer, seed: int, score: float) -> dict[str, object]:
         numbers = {"score": score, "diversity": 1.0, "copy_distance": 1.0}
-        return {"subject": subject, "way": way, "seed": seed, "iterations": 9, "numbers": numbers}
+        return {"dataset": dataset, "trainer": trainer, "seed": seed, "iterations": 9, "numbers": numbers}
 
-    scores = {Way.COOP: [(1.0, 3.0), (2.0, 2.0)], Way.GAN: [(2.5, 2.5), (1.0, 1.0)]}
+    scores = {Trainer.COOP: [(1.0, 3.0), (2.0, 2.0)], Trainer.GAN: [(2.5, 2.5), (1.0, 1.0)]}
     rows = [
-        cell(f"clip{i}", way, seed, score if (found := scores.get(way)) is None else found[i][seed])
-        for way in Way
+        cell(f"clip{i}", trainer, seed, score if (found := scores.get(trainer)) is None else found[i][seed])
+        for trainer in Trainer
         for i in range(2)
         for seed, score in enumerate((4.0, 4.0))
     ]
@@ -412,14 +414,14 @@ def test_the_verdict_counts_subjects_by_their_means_over_seeds():
     assert "| GAN | 2.50 ± 0.00 | 1.00 ± 0.00 | 1.58 |" in text
 
 
-@pytest.mark.parametrize("way", list(Way))
-def test_what_is_drawn_is_new_in_range_and_repeatable(way: Way, ripples: Ground):
-    subject = texture(ripples)
-    config = replace(settings_of(subject, way), n_chains=2, n_steps=1)
+@pytest.mark.parametrize("trainer", list(Trainer))
+def test_what_is_drawn_is_new_in_range_and_repeatable(trainer: Trainer, ripples: Split):
+    dataset = texture(ripples)
+    config = replace(settings_of(dataset, trainer), n_chains=2, n_steps=1)
     drawn = []
     for _ in range(2):
         rng = torch.Generator().manual_seed(3)
-        fitted = fit(way, subject.y_obs, config, rng=rng, progress=upto(1))
+        fitted = fit(trainer, dataset.y_obs, config, rng=rng, progress=upto(1))
         assert fitted.t.iteration == 1
         drawn.append(fitted.draw(2, 32, rng))
     assert drawn[0].shape == (2, 3, 32, 32, 32)

@@ -14,9 +14,8 @@ from commands import done, dyntex
 from media_files import noise, write_video
 
 from benchmarks.data import find_clips
-from benchmarks.metrics import ssim
-from benchmarks.recovery import RESULTS, Row, masks, measure, read_rows, run, shipped_mask
-from benchmarks.recovery_page import overall, page
+from benchmarks.metrics.psnr_ssim import ssim
+from benchmarks.studies.recovery import RESULTS, Row, masks, measure, overall, page, read_rows, run, shipped_mask
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
 

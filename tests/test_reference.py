@@ -9,8 +9,8 @@ import torch
 from commands import done, dyntex
 from torch import Tensor, nn
 
-from benchmarks.pace import STAGES, Pace, Toolkit, count, measure_pace, run_stages
 from benchmarks.reference import Reference
+from benchmarks.studies.iteration import STAGES, Pace, Toolkit, count, measure_pace, run_stages
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import nothing
 from dyntex.coopnets.presets import FAST, preset
@@ -204,7 +204,7 @@ def test_the_command_measures_the_presets_named_or_paper_fc64(monkeypatch: pytes
         measured.append(config.preset)
         return [Pace("G0", naive=6.0, toolkit=2.0, gflop=50.0, peak=100.0)]
 
-    monkeypatch.setattr("benchmarks.pace.measure_pace", measure)
+    monkeypatch.setattr("benchmarks.studies.iteration.measure_pace", measure)
     printed = " ".join(done("benchmark", "--task", "speed", "--reference", "--quiet").out.split())
     assert measured == ["paper-fc64"]
     assert all(word in printed for word in ("G0", "6.00", "2.00", "3.0", "25", "25%", "100 GFLOP/s"))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from baselines.lds import LDS
-from benchmarks.seams import FEW, Cell, Draw, measure, ordinary_places, page
+from benchmarks.studies.loops import FEW, Cell, Draw, measure, ordinary_places, page
 from dyntex.clip import Clip
 from dyntex.media import read_clip
 from dyntex.textures.loop_seam import Seam
@@ -54,7 +54,7 @@ def test_the_page_has_a_row_for_each_clip(tmp_path: Path, monkeypatch: pytest.Mo
 
         return {"lds": draw, "fft-lds": draw, "hosvd": draw, "fast": draw}
 
-    monkeypatch.setattr("benchmarks.seams.fitted", fitted)
+    monkeypatch.setattr("benchmarks.studies.loops.fitted", fitted)
     noise = np.random.default_rng(0).integers(0, 255, (20, 16, 16, 3), dtype=np.uint8)
     np.save(tmp_path / "noise.npy", noise)
     where = [str(tmp_path / "noise.npy")]

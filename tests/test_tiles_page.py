@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.data import find_clips, prepare
-from benchmarks.tiles import Found, measure, page
+from benchmarks.data import find_clips, split_clip
+from benchmarks.studies.tiles import Found, measure, page
 from dyntex.errors import UsageError
 
 
@@ -28,8 +28,8 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_parts_of_a_larger_frame_are_of_the_law_of_a_tile(noise: Path):
-    ground = prepare(find_clips([str(noise)])[0], size=32, n_frames=16)
-    found = measure(ground, grown=2, n_parts=3, iterations=1)
+    split = split_clip(find_clips([str(noise)])[0], size=32, n_frames=16)
+    found = measure(split, grown=2, n_parts=3, iterations=1)
     assert len(set(found.parts)) == 3  # of different places
     # Of noise that is stationary in space nothing is in its place: parts, tiles and frames are equally far.
     for value in (found.placed, found.tile):
@@ -40,7 +40,7 @@ def test_parts_of_a_larger_frame_are_of_the_law_of_a_tile(noise: Path):
 
 def test_the_page_tells_means_and_ratios(noise: Path, monkeypatch: pytest.MonkeyPatch):
     seams = {"t": (10.0, 20.0), "y": (30.0, 40.0), "x": (50.0, 60.0)}
-    monkeypatch.setattr("benchmarks.tiles.measure", lambda *_, **__: Found(1.5, 2.0, [1.0, 4.0], 1.75, seams))
+    monkeypatch.setattr("benchmarks.studies.tiles.measure", lambda *_, **__: Found(1.5, 2.0, [1.0, 4.0], 1.75, seams))
     text = page([str(noise)], size=32, n_frames=16, grown=3, n_parts=2, iterations=1)
     assert "| noise | 1.50 | 2.00 | 2.00 (1.00 to 4.00) | 1.00 | 1.75 |" in text
     assert "| noise | 10 / 20 | 30 / 40 | 50 / 60 |" in text

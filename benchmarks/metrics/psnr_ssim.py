@@ -35,9 +35,12 @@ def psnr(a: Clip, b: Clip, *, data_range: float) -> float:
     """
     errors = _frame_errors(a, b, data_range)
     finite = errors[errors > 0.0]
-    if finite.numel() == 0:
-        return math.inf
-    return float((10.0 * torch.log10(data_range**2 / finite)).mean())
+    return float(decibels(finite, data_range=data_range).mean()) if finite.numel() else math.inf
+
+
+def decibels(squared: Tensor, *, data_range: float) -> Tensor:
+    """The PSNR of mean squared errors: ``10 log10(data_range^2 / mse)``."""
+    return 10.0 * torch.log10(data_range**2 / squared)
 
 
 def exact_frames(a: Clip, b: Clip) -> int:
@@ -49,13 +52,18 @@ def exact_frames(a: Clip, b: Clip) -> int:
     return int((_frame_errors(a, b, 1.0) == 0.0).sum())
 
 
-def ssim(a: Clip, b: Clip, *, data_range: float) -> float:
-    """Structural similarity, the mean over pixels, then channels, then frames; 1 for identical clips.
+def ssim(a: Clip, b: Clip, *, data_range: float, where: Tensor | None = None) -> float:
+    """Structural similarity, the mean over pixels, channels and frames; 1 for identical clips.
 
     Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to structural similarity",
     IEEE TIP 13(4) 2004, eq. 13: local moments under a Gaussian window (sigma 1.5, 11x11), divided by N and not by
     N - 1, K1 = 0.01, K2 = 0.03. Only windows that lie wholly inside the frame count. It is scikit-image's
     ``structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False)``.
+
+    Args:
+        a, b: the clips.
+        data_range: from black to white.
+        where: (T, H, W), at which pixels the windows are centred that count; by default all. NaN where there is none.
 
     Raises:
         InputError: the clips differ in shape, a side is under 11 pixels, or ``data_range`` is not positive.
@@ -68,8 +76,11 @@ def ssim(a: Clip, b: Clip, *, data_range: float) -> float:
         )
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
     # A frame at a time: five double-precision maps of a whole clip would be the benchmark's largest allocation.
-    total = sum(float(_ssim_map(x, y, c1, c2).mean()) for x, y in zip(_frames(a), _frames(b), strict=True))
-    return total / a.n_frames
+    maps = (_ssim_map(x, y, c1, c2) for x, y in zip(_frames(a), _frames(b), strict=True))
+    if where is None:
+        return sum(float(found.mean()) for found in maps) / a.n_frames
+    inner = slice(SSIM_RADIUS, -SSIM_RADIUS)
+    return float(torch.cat([m[:, 0, hole[inner, inner]].flatten() for m, hole in zip(maps, where, strict=True)]).mean())
 
 
 def _ssim_map(x: Tensor, y: Tensor, c1: float, c2: float) -> Tensor:

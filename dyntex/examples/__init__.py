@@ -1,4 +1,4 @@
-"""Procedural textures with a known law: demos that need no files, and ground truth for benchmarks."""
+"""Procedural textures with a known law: demos that need no files, and split truth for benchmarks."""
 
 from __future__ import annotations
 

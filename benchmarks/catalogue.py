@@ -1,0 +1,79 @@
+"""The studies by name, and what can be done with the folder of any of them."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.study import CONFIG, Results, Study, claim, finish, load_results, study_of, widen, write
+from dyntex.coopnets.checkpoint import load_json
+from dyntex.errors import InputError
+
+STUDIES = {
+    "methods": "benchmarks.tasks.comparison:Comparison",
+    "recovery": "benchmarks.studies.recovery:Recovery",
+    "questions": "benchmarks.studies.questions.sweep:Questions",
+    "conditions": "benchmarks.studies.conditions.study:Conditions",
+    "ablation": "benchmarks.studies.ablation:Ablation",
+    "faces": "benchmarks.studies.faces:Faces",
+    "loops": "benchmarks.studies.loops:Loops",
+    "tiles": "benchmarks.studies.tiles:Tiles",
+    "degradations": "benchmarks.studies.degradations:Degradations",
+    "iteration": "benchmarks.studies.iteration:Iteration",
+}
+"""Where each is: one is imported when it is asked for, since they need much that the others do not."""
+
+
+def find(name: str) -> type[Study]:
+    """The class of a study."""
+    module, _, kind = STUDIES[name].partition(":")
+    found: type[Study] = getattr(importlib.import_module(module), kind)
+    return found
+
+
+def load(folder: Path) -> tuple[Study, Results]:
+    """The study of a folder, and its results so far.
+
+    Raises:
+        InputError: it holds none.
+    """
+    results = load_results(folder)
+    if results["study"] not in STUDIES:
+        raise InputError(f"{folder} holds a study {results['study']!r}, which is not known here")
+    return study_of(find(results["study"]), results["config"]), results
+
+
+def merge(folders: Sequence[Path], out: Path) -> tuple[Study, Results]:
+    """Bring the rows of several folders (shards, methods, machines) together in one, and write its results and page.
+
+    Of a row that several have, the first that is no failure is taken. Trained networks stay where they are.
+
+    Raises:
+        InputError: a folder holds no study.
+        UsageError: their rows do not compare, or ``out`` holds rows that do not compare with theirs.
+    """
+    loaded = [load(folder) for folder in folders]
+    configs = [load_json(folder / CONFIG) for folder in folders]
+    kind, wide = type(loaded[0][0]), configs[0]
+    for folder, config in zip(folders, configs, strict=True):
+        wide = widen(kind, wide, config, f"{folder} and {folders[0]} hold benchmarks that do not compare")
+    wide = claim(kind, wide, out)
+    study = study_of(kind, wide)
+    for cell in study.cells():
+        for folder in folders:
+            row = cell.row(out)
+            if (row is None or row["status"] != "ok") and cell.row(folder) is not None and folder != out:
+                shutil.copytree(cell.folder(folder), cell.folder(out), dirs_exist_ok=True)
+    results = finish(study, out) | _about([results for _, results in loaded])
+    write(study, results, out)
+    return study, results
+
+
+def _about(parts: Sequence[Results]) -> dict[str, Any]:
+    """The versions and the machines of the parts, not those of the merging."""
+    machines = [part["machine"] for part in parts]
+    same = all(machine == machines[0] for machine in machines)
+    return {"versions": parts[0]["versions"], "machine": machines[0] if same else {"several": machines}}

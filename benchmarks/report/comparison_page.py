@@ -1,0 +1,71 @@
+"""The page of the comparison of methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.proof import proof
+from benchmarks.report.markdown import Table
+from benchmarks.report.protocol import CAPTIONS, TITLES, protocol, setting
+from benchmarks.report.published_margins import margins
+from benchmarks.report.summary import COLUMNS, Column, Row, best, column_of, per_clip, shown, table
+
+PER_CLIP = {
+    "paper": ("psnr", "ssim", "anchored_psnr", "anchored_ssim"),
+    "statistics": ("score", "diversity", "copy_distance"),
+    "extrapolation": ("psnr_1", "psnr_8"),
+}
+
+SHOWN = {"statistics": 4, "extrapolation": 7}
+"""Columns of a table that fit a terminal: not the ten ratios, not SSIM at each horizon. The report has them all."""
+
+MARGINS = (
+    "Differences clip by clip and seed by seed, their mean over seeds, then clips. The publication's clips, and the "
+    "column that its numbers belong to, are not known."
+)
+
+
+def page(results: dict[str, Any]) -> list[str | Table]:
+    """What was asked; every task's table (controls in italics, the best method in bold) and its numbers clip by clip;
+    the margins of CoopNets; the score's proof. From what ``results.json`` holds."""
+    rows = results["rows"]
+    parts: list[str | Table] = [
+        "# Benchmark results",
+        f"Made by `{results['command']}`; the protocol is in [benchmark.md](../benchmark.md).",
+        protocol(results),
+        setting(results),
+    ]
+    for task in results["config"]["tasks"]:
+        parts += [f"## {TITLES[task]}", CAPTIONS[task], _table(rows, task)]
+        if task == "paper" and (ahead := margins(rows)):
+            parts += ["### CoopNets against the publication's margins", MARGINS, ahead]
+        if task == "statistics":
+            parts += ["### What the score is worth", *proof(rows)]
+        for key in PER_CLIP.get(task, ()):
+            column = column_of(task, key)
+            parts += [f"### {column.title}, clip by clip", _clip_table(rows, task, column)]
+    return parts
+
+
+def _table(all_rows: Sequence[Row], task: str) -> Table:
+    lines, columns = table(all_rows, task), COLUMNS[task]
+    winners = best(lines, task)
+    rows = []
+    for i, line in enumerate(lines):
+        name = f"*{line.method}*" if line.control else line.method
+        cells = [shown(cell, column) for cell, column in zip(line.cells, columns, strict=True)]
+        cells = [f"**{cell}**" if winners[c] == i else cell for c, cell in enumerate(cells)]
+        rows.append([name, *cells])
+    return Table(["method", *(column.title for column in columns)], rows, shown=SHOWN.get(task, 9))
+
+
+def _clip_table(all_rows: Sequence[Row], task: str, column: Column) -> Table:
+    found = per_clip(all_rows, task, column.key)
+    lines = table(all_rows, task)
+    header = ["clip", *(f"*{line.method}*" if line.control else line.method for line in lines)]
+    rows = [
+        [clip, *(shown(cells[line.method], column) if line.method in cells else "–" for line in lines)]
+        for clip, cells in found.items()
+    ]
+    return Table(header, rows)

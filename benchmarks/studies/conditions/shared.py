@@ -1,0 +1,112 @@
+"""What the parts of the study share: models that are trained once and kept, and what is told of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.cpu_budget import CpuBudget
+from benchmarks.model_cache import trained
+from dyntex.clip import Clip
+from dyntex.conditions import Condition, to_json
+from dyntex.coopnets.config import CoopConfig
+from dyntex.coopnets.model import CoopNets
+from dyntex.media import write_png
+
+TableData = tuple[list[str], list[list[str]]]
+"""Header and rows."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Where a part of the study lies, and how much it may cost.
+
+    Attributes:
+        folder: of its models and its picture.
+        seconds: of the processor, for each model.
+        size: side of the clips' frames.
+        window: frames of a sample.
+        n_samples: of each model for each condition.
+        quick: whether a small part of everything will do, to see that it runs.
+        seed: of all randomness.
+    """
+
+    folder: Path
+    seconds: float = 600.0
+    size: int = 32
+    window: int = 16
+    n_samples: int = 4
+    quick: bool = False
+    seed: int = 0
+
+    def rng(self, offset: int = 0) -> torch.Generator:
+        return torch.Generator().manual_seed(1000 * self.seed + offset)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a study found.
+
+    Attributes:
+        title, about: what was asked, and how; Markdown.
+        tables: by heading.
+        notes: numbers in words.
+    """
+
+    title: str
+    about: str
+    tables: dict[str, TableData]
+    notes: list[str]
+
+
+def trained_model(
+    folder: Path,
+    clips: Sequence[Clip],
+    config: CoopConfig,
+    *,
+    setup: Setup,
+    cond: Tensor | None = None,
+    condition: Condition | None = None,
+    share: float = 1.0,
+) -> CoopNets:
+    """The model in a folder, or one that is trained now, for a share of the seconds, and kept there."""
+    seconds = share * setup.seconds
+    learned = hashlib.sha256()
+    for tensor in (*(clip.video for clip in clips), *([] if cond is None else [cond])):
+        learned.update(tensor.contiguous().numpy().tobytes())
+
+    def train() -> CoopNets:
+        return CoopNets.fit(
+            clips,
+            config,
+            rng=setup.rng(),
+            cond=cond,
+            condition=None if condition is None else to_json(condition),
+            progress=CpuBudget(seconds).share,
+        )
+
+    settings = {"config": config, "seconds": seconds, "seed": setup.seed, "learned": learned.hexdigest()}
+    model, _ = trained(folder, settings, train)
+    return model
+
+
+def write_sheet(path: Path, rows: Sequence[Sequence[Clip]], *, n_columns: int = 4, zoom: int = 2) -> None:
+    """Clips side by side, each as a few of its frames; rows are padded with white."""
+    lines = []
+    for row in rows:
+        tiles = []
+        for clip in row:
+            chosen = np.linspace(0, clip.n_frames - 1, min(n_columns, clip.n_frames)).round().astype(int)
+            frames = clip.to_uint8()[chosen]
+            tiles.append(np.concatenate([*frames.repeat(3 // frames.shape[3], axis=3)], axis=1))
+        lines.append(np.concatenate([np.pad(t, ((1, 1), (1, 3), (0, 0)), constant_values=255) for t in tiles], axis=1))
+    width = max(line.shape[1] for line in lines)
+    padded = [np.pad(li, ((0, 0), (0, width - li.shape[1]), (0, 0)), constant_values=255) for li in lines]
+    image = np.concatenate(padded).repeat(zoom, axis=0).repeat(zoom, axis=1)
+    write_png(path, image, overwrite=True)

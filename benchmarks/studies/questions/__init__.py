@@ -1,0 +1,1 @@
+"""The paper's research questions, answered with numbers: ``dyntex benchmark questions``."""

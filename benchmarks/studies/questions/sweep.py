@@ -1,0 +1,222 @@
+"""The paper's research questions: a training each of every dataset, trainer and seed, measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.cpu_budget import CpuBudget
+from benchmarks.data import Source
+from benchmarks.report.markdown import Table
+from benchmarks.studies.questions.datasets import Data, Dataset, Numbers, datasets
+from benchmarks.studies.questions.digits import check_digits
+from benchmarks.studies.questions.fitting import COMPARED, Fitted, Trainer, fit, generated, revised
+from benchmarks.studies.questions.nets import SETTINGS
+from benchmarks.studies.questions.page import page
+from benchmarks.studies.questions.trainers import noise
+from benchmarks.study import Cell, Results, Row, ok_rows, path_of, sources, unkept
+from dyntex.coopnets.config import CoopConfig
+from dyntex.coopnets.train import Teaching
+from dyntex.errors import UsageError
+from dyntex.media.footage import Image
+from dyntex.media.sheet import write_png
+
+LOOKS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 0.98)
+"""Shares of the training after which RQ2 looks at it."""
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Does cooperation beat each network alone, a VAE and a GAN of the same networks (RQ1)? How does MCMC train the
+    generator (RQ2)? Do modes collapse (RQ3)? Does the generator distil the chain (RQ4)?
+
+    Attributes:
+        clips: which are asked of, besides digits.
+        frames: of a clip, to learn from.
+        seconds: of the processor, for each training.
+        seeds: how many, from 0.
+        steps: of Langevin, ascending from 0, after which RQ4 measures the chains.
+        judge_steps, set_judge_steps, n_stacked, n_windows: see :func:`.datasets.datasets`.
+        load: tells the datasets.
+    """
+
+    name: ClassVar[str] = "questions"
+    QUICK: ClassVar[Mapping[str, Any]] = {
+        "frames": 32,
+        "seconds": 0.2,
+        "seeds": 1,
+        "steps": (0, 1, 5),
+        "judge_steps": 150,
+        "set_judge_steps": 15,
+        "n_stacked": 400,
+        "n_windows": 32,
+    }
+
+    clips: tuple[Source, ...] = sources()
+    frames: int = 64
+    seconds: float = 30.0
+    seeds: int = 3
+    steps: tuple[int, ...] = (0, 1, 2, 5, 10, 50, 500)
+    judge_steps: int = 800
+    set_judge_steps: int = 80
+    n_stacked: int = 4000
+    n_windows: int = 200
+    load: Callable[..., list[Dataset]] = unkept(datasets)  # noqa: RUF009
+
+    def __post_init__(self) -> None:
+        for option, value in (("--frames", self.frames), ("--seconds", self.seconds), ("--seeds", self.seeds)):
+            if not 0 < value < float("inf"):
+                raise UsageError(f"{option} {value:g} is not positive: give a number above 0")
+        check_digits()
+
+    @cached_property
+    def datasets(self) -> dict[str, Dataset]:
+        """By name."""
+        names = ("judge_steps", "set_judge_steps", "n_stacked", "n_windows")
+        found = self.load(self.clips, frames=self.frames, **{name: getattr(self, name) for name in names})
+        return {dataset.name: dataset for dataset in found}
+
+    def cells(self) -> Iterator[Cell]:
+        """The real samples, and then all trainings, seed by seed, so that what is killed has compared all trainers."""
+        for name, dataset in self.datasets.items():
+            yield Cell(path_of(name, "real"), {"dataset": name, "real": dataset.real}, dataset.settings)
+        for seed in range(self.seeds):
+            for name, dataset in self.datasets.items():
+                for trainer in Trainer if dataset.alone else COMPARED:
+                    settings: dict[str, Any] = {
+                        "data": dataset.settings,
+                        "config": settings_of(dataset, trainer),
+                        "trainer": str(trainer),
+                        "seconds": dataset.times * self.seconds,
+                        "seed": seed,
+                    }
+                    if _is_looked_at(dataset, trainer, seed):
+                        settings["steps"] = self.steps
+                    about = {"dataset": name, "trainer": str(trainer), "seed": seed}
+                    yield Cell(path_of(name, trainer, seed), about, settings)
+
+    def make(self, cell: Cell, out: Path) -> Row:
+        """The numbers, and a picture of the samples."""
+        dataset = self.datasets[cell.about["dataset"]]
+        data = dataset.load()
+        if "real" in cell.about:
+            return {"numbers": data.measure(data.real)}
+        trainer, seed = Trainer(cell.about["trainer"]), cell.about["seed"]
+        steps = self.steps if _is_looked_at(dataset, trainer, seed) else ()
+        seconds = cell.settings["seconds"]
+        row, samples = make(data, settings_of(dataset, trainer), trainer, seed=seed, seconds=seconds, steps=steps)
+        write_png(cell.folder(out) / "samples.png", picture(samples), overwrite=True)
+        return row
+
+    def page(self, results: Results) -> list[str | Table]:
+        return page(ok_rows(results), seconds=results["config"]["seconds"], command=results["command"])
+
+
+def _is_looked_at(dataset: Dataset, trainer: Trainer, seed: int) -> bool:
+    """Whether RQ2 and RQ4 are asked of a training."""
+    return trainer is Trainer.COOP and seed == 0 and dataset.alone
+
+
+def settings_of(dataset: Dataset, trainer: Trainer) -> CoopConfig:
+    """The dataset's networks with the settings of a trainer."""
+    return replace(dataset.config, **SETTINGS.get(dataset.config.preset, {}).get(trainer, {}))
+
+
+def make(
+    data: Data, config: CoopConfig, trainer: Trainer, *, seed: int, seconds: float, steps: Sequence[int] = ()
+) -> tuple[Row, Tensor]:
+    """Train once.
+
+    Args:
+        data, config, trainer: from what, with which networks and settings, and how.
+        seed: of all randomness.
+        seconds: of the processor.
+        steps: of Langevin, for RQ4; if there are any, RQ2 looks at the training as well.
+
+    Returns:
+        the row, and the samples.
+    """
+    rng, budget = torch.Generator().manual_seed(seed), CpuBudget(seconds)
+    looks: list[Numbers] = []
+
+    def look(t: Teaching) -> None:
+        if steps and len(looks) < len(LOOKS) and budget.share(t.iteration) >= LOOKS[len(looks)]:
+            with budget.stopped():
+                looks.append({"seconds": budget.elapsed, "iteration": t.iteration} | along(t, data))
+
+    fitted = fit(trainer, data.y_obs, config, rng=rng, progress=budget.share, on_step=look)
+    row: Row = {"iterations": fitted.t.iteration, "seconds": budget.elapsed}
+    samples = fitted.draw(data.n, data.n_frames, rng)
+    is_finite = bool(samples.isfinite().all())
+    row["numbers"] = data.measure(samples) if is_finite else {}  # of what diverged there are none
+    if steps and is_finite:
+        row |= {"along": looks, "chains": chains(fitted, data, steps=steps)}
+    return row, samples
+
+
+def along(t: Teaching, data: Data) -> Numbers:
+    """RQ2: what the generator makes, what the descriptor makes of it, and how far that is.
+
+    ``distance`` is the root mean square of y_rev - y_gen, noise included; ``drift`` is that without noise, at
+    temperature 0: how far the descriptor wants to move. Energies are per pixel value.
+    """
+    rng = torch.Generator().manual_seed(1)
+    y_gen = generated(t, data.n, data.n_frames, rng=rng)
+    y_rev = revised(t, y_gen, rng=rng)
+    y_cold = revised(t, y_gen, rng=rng, config=replace(t.config, temperature=0.0))
+    with torch.no_grad():
+        energies = [float(t.des.energy(y, y[:, :0]).mean()) / y[0].numel() for y in (y_gen, y_rev)]
+    return {
+        "score_gen": data.measure(y_gen)["score"],
+        "score_rev": data.measure(y_rev)["score"],
+        "energy_gen": energies[0],
+        "energy_rev": energies[1],
+        "distance": float((y_rev - y_gen).square().mean().sqrt()),
+        "drift": float((y_cold - y_gen).square().mean().sqrt()),
+    }
+
+
+def chains(fitted: Fitted, data: Data, *, steps: Sequence[int]) -> dict[str, list[Numbers]]:
+    """RQ4: the score after each of so many Langevin steps, from y_gen and from noise, and milliseconds a sample."""
+    t, found = fitted.t, {}
+    for start in ("generator", "noise"):
+        rng = torch.Generator().manual_seed(2)
+        began = time.process_time()
+        shape = (data.n, data.y_obs.shape[1], data.n_frames, *data.y_obs.shape[3:])
+        if start == "generator":
+            y = generated(t, data.n, data.n_frames, rng=rng)
+        else:
+            y = noise(t, shape, rng=rng).clamp(-1.0, 1.0)
+        spent, at, rows = time.process_time() - began, 0, []
+        for k in steps:
+            began = time.process_time()
+            y, at = revised(t, y, rng=rng, n_steps=k - at), k
+            spent += time.process_time() - began
+            score = data.measure(y)["score"]
+            rows.append({"steps": k, "milliseconds": 1000.0 * spent / data.n, "score": score})
+        found[start] = rows
+    return found
+
+
+def picture(samples: Tensor, *, side: int = 2) -> Image:
+    """Samples (n, C, T, H, W) for the eye, (H', W', 3) uint8: up to 64 images, or eight frames of up to eight clips."""
+    n_frames = samples.shape[2]
+    if n_frames > 1:
+        frames = torch.linspace(0, n_frames - 1, 8).round().long()
+        tiles = samples[:8, :, frames].transpose(1, 2).flatten(0, 1)
+    else:
+        tiles = samples[: min(64, len(samples) // 16 * 16), :, 0]
+    tiles = F.pad(tiles, (1, 1, 1, 1))
+    rows = tiles.view(-1, 8 if n_frames > 1 else 16, *tiles.shape[1:])  # (R, 16, C, h, w)
+    whole = rows.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)  # (H', W', C)
+    levels = whole.expand(-1, -1, 3).clamp(-1.0, 1.0).add(1.0).mul(127.5).round().to(torch.uint8)
+    shown: Image = levels.repeat_interleave(side, 0).repeat_interleave(side, 1).numpy()
+    return shown
