@@ -16,7 +16,7 @@ STUDIES = {
     "methods": "benchmarks.tasks.comparison:Comparison",
     "recovery": "benchmarks.studies.recovery:Recovery",
     "questions": "benchmarks.studies.questions.sweep:Questions",
-    "conditions": "benchmarks.studies.conditions.study:Conditions",
+    "conditions": "benchmarks.studies.conditions.conditions:Conditions",
     "ablation": "benchmarks.studies.ablation:Ablation",
     "faces": "benchmarks.studies.faces:Faces",
     "loops": "benchmarks.studies.loops:Loops",

@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.conditioned import Conditioned
-from benchmarks.data import Ground, Source, find_clips, prepare
-from benchmarks.tasks import draw
+from benchmarks.anchored import Anchored
+from benchmarks.data import Source, Split, find_clips, split_clip
+from benchmarks.tasks.quality import draw
 from dyntex.clip import frames_to_uint8
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets, nothing, observe
@@ -103,7 +103,7 @@ def train(job: Job, root: Path, config: CoopConfig, *, n_frames: int = 64) -> di
     """Do a job, or what is left of it; returns what ``result.json`` holds."""
     folder = job.folder(root)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    ground = prepare(job.source, size=config.size, n_frames=n_frames)
+    split = split_clip(job.source, size=config.size, n_frames=n_frames)
     began = time.monotonic()
     wanted = (*SNAPSHOTS, config.iterations)
     model: CoopNets | None = None
@@ -121,27 +121,27 @@ def train(job: Job, root: Path, config: CoopConfig, *, n_frames: int = 64) -> di
         run.resume = bool(run.checkpoints)
         run.overwrite = not run.resume
         if run.resume:
-            keep_snapshot(run, ground, wanted)  # which a kill may have come before
+            keep_snapshot(run, split, wanted)  # which a kill may have come before
         try:
-            model = run.train(ground.train)
+            model = run.train(split.train)
         except StoppedError:
-            keep_snapshot(run, ground, wanted)
-    keep_snapshot(run, ground, wanted)
-    save_arrays(folder / SAMPLES, samples(model, ground, seed=job.seed))
+            keep_snapshot(run, split, wanted)
+    keep_snapshot(run, split, wanted)
+    save_arrays(folder / SAMPLES, samples(model, split, seed=job.seed))
     model.save(folder / "model")
     seconds = round(time.monotonic() - began, 1)
     result = {"clip": job.source.name, "seed": job.seed, "iterations": config.iterations, "last_session": seconds}
-    run.finish(result | {"train_frames": ground.train.n_frames, "precision": config.precision})
+    run.finish(result | {"train_frames": split.train.n_frames, "precision": config.precision})
     run.checkpoints.clear()
     return result
 
 
-def keep_snapshot(run: Run, ground: Ground, wanted: Sequence[int]) -> None:
+def keep_snapshot(run: Run, split: Split, wanted: Sequence[int]) -> None:
     """Two chains as the next iteration of the training would make them, before and after their revision.
 
     Nothing is done unless the run's checkpoint is of one of the wanted iterations, of which there is none yet.
     """
-    y_obs, _ = observe(ground.train, run.config)
+    y_obs, _ = observe(split.train, run.config)
     rng = torch.Generator().manual_seed(run.seed)
     t = Teaching(run.config, y_obs, rng=rng)
     t.load(run.checkpoints.load(), rng)
@@ -149,7 +149,7 @@ def keep_snapshot(run: Run, ground: Ground, wanted: Sequence[int]) -> None:
     if t.iteration not in wanted or path.exists():
         return
     rng = torch.Generator().manual_seed(run.seed)  # the same latents in every snapshot
-    n_frames = ground.train.n_frames
+    n_frames = split.train.n_frames
     z = torch.randn((run.config.n_chains, *t.gen.latent_shape(n_frames)), generator=rng)
     with torch.no_grad():
         y_gen = t.gen.train()(z, nothing(y_obs).expand(len(z), -1, -1, -1, -1))[:, :, :n_frames]
@@ -167,13 +167,13 @@ def save_arrays(path: Path, arrays: Mapping[str, Frames]) -> None:
     partial.replace(path)
 
 
-def samples(model: CoopNets, ground: Ground, *, seed: int) -> dict[str, Frames]:
+def samples(model: CoopNets, split: Split, *, seed: int) -> dict[str, Frames]:
     """The clips of the tasks paper and statistics, of both kinds, as ``KIND/NAME``: (T, H, W, C) uint8."""
     alone = replace(model, config=replace(model.config, n_steps=0))
     made: dict[str, Frames] = {}
     for kind, nets in zip(KINDS, (model, alone), strict=True):
         for task in ("paper", "statistics"):
-            drawn = draw(task, Conditioned(nets), ground, seed=seed, device="cpu")
+            drawn = draw(task, Anchored(nets), split, seed=seed, device="cpu")
             made |= {f"{kind}/{name}": clip.to_uint8() for name, clip in drawn.items()}
     return made
 

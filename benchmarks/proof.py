@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.metrics.statistics import STATISTICS
 from benchmarks.report.markdown import grid
 from benchmarks.report.summary import Row, Summary, per_clip, table
-from benchmarks.metrics.statistics import STATISTICS
 
 REAL = "later-real"
 """Scored from the training segment's side: 1 by construction, the unit of the others."""

@@ -147,7 +147,7 @@ def run(study: Study, out: Path, *, shard: Shard = WHOLE, command: str = "", on_
         InputError: no row could be made; the error names the first reason.
     """
     torch.set_flush_denormal(True)
-    whole = study_of(type(study), claim(type(study), config_of(study, command), out))
+    whole = study_of(type(study), claim(type(study), config_of(study, command), out), like=study)
     mine = shard.of(study.cells())
     for done, cell in enumerate(mine, start=1):
         row = cell.row(out)
@@ -265,8 +265,10 @@ def _plain(f: dataclasses.Field[Any], value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def study_of(kind: type[Study], config: Mapping[str, Any]) -> Study:
+def study_of(kind: type[Study], config: Mapping[str, Any], *, like: Study | None = None) -> Study:
     """The study that a ``config.json`` is of; its clips have names and digests, and cannot be read.
+
+    What no configuration holds is as in the study ``like``.
 
     Raises:
         InputError: it is of no such study.
@@ -278,8 +280,9 @@ def study_of(kind: type[Study], config: Mapping[str, Any]) -> Study:
         return tuple(kept) if isinstance(kept, list) else kept
 
     known = {f.name for f in _fields(kind)}
+    values = {key: value(kept) for key, kept in config.items() if key in known}
     try:
-        return kind(**{key: value(kept) for key, kept in config.items() if key in known})
+        return kind(**values) if like is None else dataclasses.replace(like, **values)  # type: ignore[type-var]
     except TypeError as error:
         raise InputError(f"this is no configuration of the study {kind.name}: {error}") from error
 

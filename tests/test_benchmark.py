@@ -7,7 +7,8 @@ import math
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,39 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import run
+from benchmarks.catalogue import merge
 from benchmarks.data import Source, find_clips, split_clip
-from benchmarks.methods import neural_config
+from benchmarks.methods import settings_of
 from benchmarks.model_cache import recall
-from benchmarks.study import RESULTS, Settings, Shard, groups, merge, without_timings
-from benchmarks.tasks.comparison import Sweep
-from benchmarks.tasks.quality import draw_control, measure
+from benchmarks.study import RESULTS, Cell, Results, Shard, run
+from benchmarks.tasks.comparison import Comparison
+from benchmarks.tasks.quality import comparison, draw_control, measure
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
 
 SIZE, T = 32, 16
-CHEAP = Settings(("paper", "extrapolation"), ("lds",), size=SIZE, frames=T, seeds=2)
-TINY = Settings(("paper", "statistics", "extrapolation"), ("lds",), size=SIZE, frames=T, seeds=2)
+CHEAP: dict[str, Any] = {
+    "tasks": ("paper", "extrapolation"), "methods": ("lds",), "size": SIZE, "frames": T, "seeds": 2
+}  # fmt: skip
+TINY = CHEAP | {"tasks": ("paper", "statistics", "extrapolation")}
+ONE = CHEAP | {"tasks": ("paper",), "seeds": 1}
+
+TIMINGS = ("seconds", "fit_seconds", "frames_per_second", "peak_mb", "base_mb")
+"""What another run of a cell may give another value of."""
+
+
+def compare(settings: dict[str, Any], clips: Sequence[Source], out: Path, **words: Any) -> Results:
+    return run(Comparison(tuple(clips), **settings), out, **words)
+
+
+def without_timings(results: Results) -> Results:
+    """Results less what two runs of a study may differ in: the rest is equal, on one machine, bit for bit."""
+    rows = [{key: value for key, value in row.items() if key not in TIMINGS} for row in results["rows"]]
+    return results | {"rows": rows}
+
+
+def groups(cells: Iterable[Cell]) -> list[list[Cell]]:
+    return [list(group) for _, group in groupby(cells, key=lambda cell: cell.group)]
 
 
 def film(path: Path, n_frames: int, *, seed: int = 0, side: int = SIZE) -> Path:
@@ -140,12 +161,12 @@ def test_a_clip_is_known_by_its_content(tmp_path: Path):
         ({"seeds": 0}, "0 seeds"),
         ({"iterations": 0}, "0 iterations"),
         ({"budget": math.nan}, "budget of nan"),
-        ({"iterations": 5, "budget": 1.0}, "exclude each other"),
+        ({"iterations": 5, "budget": 1.0}, "not both"),
     ],
 )
 def test_settings_that_make_no_sense(change: dict[str, Any], message: str):
     with pytest.raises(UsageError, match=message):
-        Settings(**({"tasks": ("statistics",), "methods": ("lds",)} | change))
+        Comparison((), **({"tasks": ("statistics",), "methods": ("lds",)} | change))
 
 
 @pytest.mark.parametrize("text", ["3/2", "0/2", "1", "a/b", "1/2/3", "-1/2", "²/3", ""])
@@ -155,19 +176,22 @@ def test_shards_that_are_none(text: str):
 
 
 def test_shards_are_a_partition_that_keeps_fits_whole(clips: list[Source]):
-    whole = list(groups(TINY, clips))
+    whole = list(Comparison(tuple(clips), **TINY).cells())
     parts = [Shard.parse(f"{i}/3").of(whole) for i in (1, 2, 3)]
-    assert sorted(map(repr, whole)) == sorted(repr(group) for part in parts for group in part)
-    assert all(len({(c.method, c.source.name, c.seed) for c in group}) == 1 for group in whole)
-    fits = [group for group in whole if group[0].method == "lds"]
-    assert [[cell.task for cell in group] for group in fits] == [list(TINY.tasks)] * 4  # 2 clips, 2 seeds
+    assert sorted(cell.path for cell in whole) == sorted(cell.path for part in parts for cell in part)
+    assert all(parts)
+    fits = [[cell for cell in group if not cell.about["control"]] for part in parts for group in groups(part)]
+    found = [[cell.about["task"] for cell in fit] for fit in fits if fit]
+    assert found == [list(TINY["tasks"])] * 4  # 2 clips, 2 seeds
 
 
 def test_speed_takes_turns_between_the_methods():
-    settings = Settings(("speed", "paper"), ("lds", "hosvd"), seeds=2)
-    cells = [c for group in groups(settings, [Source("a", "a")]) for c in group if c.task == "speed"]
-    assert [(c.method, c.seed) for c in cells] == [("lds", 0), ("hosvd", 0), ("lds", 1), ("hosvd", 1)]
-    assert not any(c.control for c in cells)
+    study = Comparison((Source("a", "a"),), tasks=("speed", "paper"), methods=("lds", "hosvd"), seeds=2)
+    speed = [group for group in groups(study.cells()) if group[0].about["task"] == "speed"]
+    assert [(c.about["method"], c.about["seed"]) for (c,) in speed] == [
+        ("lds", 0), ("hosvd", 0), ("lds", 1), ("hosvd", 1)
+    ]  # fmt: skip
+    assert not any(c.about["control"] for (c,) in speed)
 
 
 # What the controls score: each is known beforehand
@@ -230,8 +254,9 @@ def test_a_fresh_sample_is_of_the_law_and_not_of_the_clip():
     assert a.shape == split.train.video.shape
     assert (a - b).abs().mean() > 0.01
     assert (a - split.train.video).abs().mean() > 0.01
-    names = [c.method for g in groups(TINY, [split.source, Source("x", "x.mp4")]) for c in g if c.task == "statistics"]
-    assert names.count("fresh-sample") == TINY.seeds  # of the example alone
+    cells = Comparison((split.source, Source("x", "x.mp4")), **TINY).cells()
+    names = [cell.about["method"] for cell in cells if cell.about["task"] == "statistics"]
+    assert names.count("fresh-sample") == TINY["seeds"]  # of the example alone
 
 
 # The sweep
@@ -240,14 +265,14 @@ def test_a_fresh_sample_is_of_the_law_and_not_of_the_clip():
 def test_rows_folders_and_results(clips: list[Source], tmp_path: Path):
     out = tmp_path / "out"
     told: list[tuple[int, int]] = []
-    results = Sweep(TINY, clips[1:], out, on_row=lambda row, done, total: told.append((done, total))).run()
+    results = compare(TINY, clips[1:], out, on_row=lambda row, done, total: told.append((done, total)))
     assert json.loads((out / RESULTS).read_text()) == results
     assert results["complete"]
     assert told == [(i + 1, len(results["rows"])) for i in range(len(results["rows"]))]
     for row in results["rows"]:
         folder = out / row["task"] / row["method"] / row["clip"] / str(row["seed"])
         assert row["status"] == "ok"
-        assert json.loads((folder / "row.json").read_text()) == row
+        assert json.loads((folder / "row.json").read_text())["data"] == row
         assert list(folder.glob("*.mkv"))
     assert {row["method"] for row in results["rows"] if not row["control"]} == {"lds"}
     assert {row["seed"] for row in rows_of(results, method="lds")} == {0, 1}
@@ -265,15 +290,15 @@ class Killed(BaseException):
 def test_a_killed_sweep_goes_on_to_the_same_results(
     clips: list[Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    whole = Sweep(CHEAP, clips, tmp_path / "whole").run()
+    whole = compare(CHEAP, clips, tmp_path / "whole")
     fits = [0]
-    fit = run.fit
+    fit = comparison.fit
 
     def counted(*args: Any, **kwargs: Any) -> Any:
         fits[0] += 1
         return fit(*args, **kwargs)
 
-    monkeypatch.setattr(run, "fit", counted)
+    monkeypatch.setattr(comparison, "fit", counted)
 
     def kill(row: dict[str, Any], done: int, total: int) -> None:
         if row["method"] == "lds" and row["task"] == "extrapolation":
@@ -281,26 +306,26 @@ def test_a_killed_sweep_goes_on_to_the_same_results(
 
     out = tmp_path / "out"
     with pytest.raises(Killed):
-        Sweep(CHEAP, clips, out, on_row=kill).run()
+        compare(CHEAP, clips, out, on_row=kill)
     assert fits == [1]
     measured = out / "extrapolation" / "lds" / "water" / "0" / "row.json"
     measured.unlink()  # killed between drawing and measuring
-    resumed = Sweep(CHEAP, clips, out).run()
+    resumed = compare(CHEAP, clips, out)
     assert fits == [4]  # the first fit's clips were kept
     assert without_timings(resumed) == without_timings(whole)
 
     before = files_of(out)
-    assert Sweep(CHEAP, clips, out).run() == resumed
+    assert compare(CHEAP, clips, out) == resumed
     assert files_of(out) == before
 
 
 def test_shards_merge_to_the_same_results(clips: list[Source], tmp_path: Path):
-    whole = Sweep(CHEAP, clips, tmp_path / "whole").run()
+    whole = compare(CHEAP, clips, tmp_path / "whole")
     parts = [tmp_path / f"part{i}" for i in (1, 2)]
-    done = [Sweep(CHEAP, clips, part, shard=Shard(i, 2)).run() for i, part in enumerate(parts, start=1)]
+    done = [compare(CHEAP, clips, part, shard=Shard(i, 2)) for i, part in enumerate(parts, start=1)]
     assert not any(results["complete"] for results in done)
     assert len(done[0]["rows"]) + len(done[1]["rows"]) == len(whole["rows"])
-    merged = merge(parts, tmp_path / "merged")
+    _, merged = merge(parts, tmp_path / "merged")
     assert without_timings(merged) == without_timings(whole)
     assert json.loads((tmp_path / "merged" / RESULTS).read_text()) == merged
     with pytest.raises(InputError, match="no file"):
@@ -308,23 +333,23 @@ def test_shards_merge_to_the_same_results(clips: list[Source], tmp_path: Path):
 
 
 def test_another_configuration_changes_nothing(clips: list[Source], tmp_path: Path):
-    settings = Settings(("paper",), ("lds",), size=SIZE, frames=T, seeds=1)
+    settings = ONE
     out = tmp_path / "out"
-    Sweep(settings, clips[:1], out).run()
+    compare(settings, clips[:1], out)
     before = files_of(out)
     for change in ({"size": 36}, {"frames": T + 1}, {"iterations": 3}, {"budget": 3.0}):
         with pytest.raises(UsageError, match=rf"another configuration \({next(iter(change))} is .*, not "):
-            Sweep(replace(settings, **change), clips[:1], out).run()
+            compare(settings | change, clips[:1], out)
     film(Path(clips[0].where), 2 * T, seed=9)
     with pytest.raises(UsageError, match=r"another configuration \(clip water has other content"):
-        Sweep(settings, clips[:1], out).run()
+        compare(settings, clips[:1], out)
     other = tmp_path / "other"
-    Sweep(settings, clips[:1], other).run()
+    compare(settings, clips[:1], other)
     with pytest.raises(UsageError, match=r"do not compare \(clip water has other content"):
         merge([out, other], tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
     with pytest.raises(UsageError, match="no benchmark's folder"):
-        Sweep(settings, clips[:1], tmp_path / "clips").run()
+        compare(settings, clips[:1], tmp_path / "clips")
     assert files_of(out) == before
 
 
@@ -333,13 +358,13 @@ def is_first(row: dict[str, Any], clips: list[Source]) -> bool:
 
 
 def test_a_sweep_may_grow_and_what_is_measured_stays(clips: list[Source], tmp_path: Path):
-    out, small = tmp_path / "out", replace(CHEAP, tasks=("paper",), seeds=1)
-    first = Sweep(small, clips[:1], out).run()
+    out, small = tmp_path / "out", ONE
+    first = compare(small, clips[:1], out)
     before = files_of(out)
     # Another task, method, seed and clip, each with nothing of what was asked before.
     told = []
-    wide = Settings(("extrapolation",), ("hosvd",), size=SIZE, frames=T, seeds=2, device="cpu")
-    grown = Sweep(wide, clips[1:], out, on_row=lambda row, done, total: told.append(row)).run()
+    wide = CHEAP | {"tasks": ("extrapolation",), "methods": ("hosvd",)}
+    grown = compare(wide, clips[1:], out, on_row=lambda row, done, total: told.append(row))
     assert grown["config"] == {
         **first["config"],
         "tasks": ["paper", "extrapolation"],
@@ -353,46 +378,46 @@ def test_a_sweep_may_grow_and_what_is_measured_stays(clips: list[Source], tmp_pa
     assert {row["clip"] for row in new} == {clips[1].name}
     assert sorted(map(repr, new)) == sorted(map(repr, told))
     after = files_of(out)
-    assert {name: after[name] for name in before if name not in ("config.json", RESULTS)}.items() <= before.items()
+    assert {name: after[name] for name in before if "/" in name}.items() <= before.items()
 
     # All of it, in the end: what one sweep would have made, and the parts joined are the same.
-    both = replace(CHEAP, methods=("lds", "hosvd"))
-    whole = Sweep(both, clips, tmp_path / "whole").run()
+    both = CHEAP | {"methods": ("lds", "hosvd")}
+    whole = compare(both, clips, tmp_path / "whole")
     assert whole["complete"]
-    done = Sweep(both, clips, out).run()
+    done = compare(both, clips, out)
     assert sorted(map(repr, without_timings(done)["rows"])) == sorted(map(repr, without_timings(whole)["rows"]))
-    parts = [tmp_path / name for name in both.methods]
+    parts = [tmp_path / name for name in both["methods"]]
     for part in parts:
-        Sweep(replace(CHEAP, methods=(part.name,), seeds=1), clips[:1], part).run()
-    merged = merge(parts, tmp_path / "merged")
+        compare(CHEAP | {"methods": (part.name,), "seeds": 1}, clips[:1], part)
+    _, merged = merge(parts, tmp_path / "merged")
     assert merged["complete"]
     assert without_timings(merged)["rows"] == [row for row in without_timings(whole)["rows"] if is_first(row, clips)]
 
 
-NEURAL = Settings(("paper",), ("fast",), size=SIZE, frames=T, seeds=1, iterations=3)
+NEURAL = ONE | {"methods": ("fast",), "iterations": 3}
 
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
 import torch
-from benchmarks import run
 from benchmarks.data import find_clips
+from benchmarks.tasks.quality import comparison
 sys.path.insert(0, sys.argv[1])
-from test_benchmark import NEURAL
+from test_benchmark import NEURAL, compare
 
 def killed(task, fitted, split, **words):
     os.kill(os.getpid(), signal.SIGKILL)
 
 torch.set_num_threads(int(sys.argv[4]))
-run.draw = killed
-run.Sweep(NEURAL, find_clips([sys.argv[2]]), Path(sys.argv[3])).run()
+comparison.draw = killed
+compare(NEURAL, find_clips([sys.argv[2]]), Path(sys.argv[3]))
 """
 
 
 def test_a_sweep_killed_after_training_does_not_train_again(
     clips: list[Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    whole = Sweep(NEURAL, clips[:1], tmp_path / "whole", keep_models=False).run()
+    whole = compare(NEURAL | {"keep_models": False}, clips[:1], tmp_path / "whole")
     assert {row["status"] for row in whole["rows"]} == {"ok"}
     assert not (tmp_path / "whole" / "models").exists()
     out = tmp_path / "out"
@@ -402,51 +427,52 @@ def test_a_sweep_killed_after_training_does_not_train_again(
     assert not (out / "paper" / "fast" / "water" / "0" / "row.json").exists()
 
     fits = []
-    fit = run.fit
-    monkeypatch.setattr(run, "fit", lambda name, clip, **words: fits.append(clip) or fit(name, clip, **words))
-    resumed = Sweep(NEURAL, clips[:1], out).run()
+    fit = comparison.fit
+    monkeypatch.setattr(comparison, "fit", lambda name, clip, **words: fits.append(clip) or fit(name, clip, **words))
+    resumed = compare(NEURAL, clips[:1], out)
     assert not fits
     assert without_timings(resumed) == without_timings(whole)
     # A task that is asked for later finds the networks, too, and says what the training took when there was one.
-    grown = Sweep(replace(NEURAL, tasks=("extrapolation",)), clips[:1], out).run()
+    grown = compare(NEURAL | {"tasks": ("extrapolation",)}, clips[:1], out)
     assert not fits
     (before,), (after,) = (rows_of(grown, task=task, method="fast") for task in ("paper", "extrapolation"))
     assert after["fit_seconds"] == before["fit_seconds"] > 0
 
-    # Networks of another clip or config are no use, nor are damaged ones, or those whose saving was cut short.
+    # Networks of other settings are no use, nor are damaged ones, or those whose saving was cut short.
     model = out / "models" / "fast" / "water" / "0"
-    split, config = split_clip(clips[0], size=SIZE, n_frames=T), neural_config("fast", iterations=3)
-    assert recall(model, split.train, config, device="cpu") is not None
-    assert recall(model, split.heldout, config, device="cpu") is None
-    assert recall(model, split.train, neural_config("fast", iterations=4), device="cpu") is None
+    (cell,) = (c for c in Comparison(tuple(clips[:1]), **NEURAL).cells() if not c.about["control"])
+    settings = dict(cell.settings)
+    assert recall(model, settings) is not None
+    assert recall(model, settings | {"clip": clips[1].digest()}) is None
+    assert recall(model, settings | {"method": settings_of("fast", iterations=4, budget=None)}) is None
     whole_file = (model / "model.safetensors").read_bytes()
     (model / "model.safetensors").write_bytes(whole_file[:1000])
-    assert recall(model, split.train, config, device="cpu") is None
+    assert recall(model, settings) is None
     (model / "model.safetensors").write_bytes(whole_file)
     (model / "fitted.json").unlink()
-    assert recall(model, split.train, config, device="cpu") is None
+    assert recall(model, settings) is None
 
 
 def test_an_unreadable_clip_is_failed_rows_among_good_ones(clips: list[Source], tmp_path: Path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
     short = film(tmp_path / "short.npy", 20)
-    settings = Settings(("paper",), ("lds",), size=SIZE, frames=T, seeds=1)
-    results = Sweep(settings, [*find_clips([str(broken), str(short)]), clips[0]], tmp_path / "out").run()
+    settings = ONE
+    results = compare(settings, [*find_clips([str(broken), str(short)]), clips[0]], tmp_path / "out")
     assert {row["status"] for row in rows_of(results, clip=clips[0].name)} == {"ok"}
     for name, reason in (("broken", "broken.mp4"), ("short", "20 frames")):
         rows = rows_of(results, clip=name)
         assert {row["method"] for row in rows} >= {"lds", "mean-frame"}
         assert all(row["status"] == "failed" and reason in row["reason"] for row in rows)
     with pytest.raises(InputError, match=r"nothing could be run: .*20 frames"):
-        Sweep(settings, find_clips([str(short)]), tmp_path / "none").run()
+        compare(settings, find_clips([str(short)]), tmp_path / "none")
 
 
 def test_one_methods_trouble_is_its_own_and_is_tried_again(
     clips: list[Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    settings = Settings(("paper",), ("lds", "hosvd"), size=SIZE, frames=T, seeds=1)
-    fit = run.fit
+    settings = ONE | {"methods": ("lds", "hosvd")}
+    fit = comparison.fit
 
     def trouble(name: str, *args: Any, **kwargs: Any) -> Any:
         if name == "lds":
@@ -454,17 +480,17 @@ def test_one_methods_trouble_is_its_own_and_is_tried_again(
         return fit(name, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "fit", trouble)
-        results = Sweep(settings, clips[:1], tmp_path / "out").run()
+        patch.setattr(comparison, "fit", trouble)
+        results = compare(settings, clips[:1], tmp_path / "out")
     (bad,), (good,) = rows_of(results, method="lds"), rows_of(results, method="hosvd")
     assert (bad["status"], bad["reason"], good["status"]) == ("failed", "RuntimeError: singular", "ok")
-    assert rows_of(Sweep(settings, clips[:1], tmp_path / "out").run(), method="lds")[0]["status"] == "ok"
+    assert rows_of(compare(settings, clips[:1], tmp_path / "out"), method="lds")[0]["status"] == "ok"
 
 
 def test_speed_measures_in_processes_of_their_own(clips: list[Source], tmp_path: Path):
-    settings = Settings(("speed",), ("lds",), size=SIZE, frames=T, seeds=1)
+    settings = ONE | {"tasks": ("speed",)}
     big = torch.ones(2**27)  # 512 MiB here, which must not be counted there
-    (row,) = Sweep(settings, clips[:1], tmp_path / "out").run()["rows"]
+    (row,) = compare(settings, clips[:1], tmp_path / "out")["rows"]
     assert big.sum() > 0
     assert row["status"] == "ok", row
     assert 0 < row["fit_seconds"] < row["seconds"]

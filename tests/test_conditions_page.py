@@ -13,18 +13,21 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
-from benchmarks.studies.conditions.__main__ import page, run
-from benchmarks.studies.conditions.study import Effort, Found, taught
 from torch import Tensor
 
+from benchmarks.data import find_clips
 from benchmarks.studies.conditions import labels, sketches, texts
 from benchmarks.studies.conditions.attributes import drift, fit_eye, height, hue, speed
 from benchmarks.studies.conditions.captions import HELD_OUT, HUES, SYNONYMS, Scene, scenes
+from benchmarks.studies.conditions.conditions import Conditions
+from benchmarks.studies.conditions.shared import Found, Setup, trained_model
 from benchmarks.studies.conditions.sketches import Rules, follows
 from benchmarks.studies.questions.judge import Judge
+from benchmarks.study import PAGE, run
 from dyntex.clip import Clip
 from dyntex.conditions import Labels
 from dyntex.coopnets.config import CoopConfig
+from dyntex.coopnets.model import CoopNets
 from dyntex.errors import InputError, UsageError
 from dyntex.networks.architecture import DescriptorConfig, GeneratorConfig, Head, Layer
 
@@ -46,8 +49,8 @@ def tiny(size: int, window: int) -> CoopConfig:
     )
 
 
-def effort(folder: Path) -> Effort:
-    return Effort(folder, seconds=0.01, quick=True, n_samples=2)
+def setup(folder: Path) -> Setup:
+    return Setup(folder, seconds=0.01, quick=True, n_samples=2)
 
 
 # Captions
@@ -120,14 +123,14 @@ def test_the_eye_reads_real_clips_of_hues_that_it_never_saw(real: list[tuple[Sce
     fresh = [(s, s.clip(size=32, n_frames=16, seed=1000)) for s in scenes() if s.hue == "red" and s.speed == "fast"]
     right = [eye.right(clip, s) for s, clip in fresh]
     assert all(r["kind"] and r["hue"] and r.get("direction", True) for r in right)
-    # And tells what is not there: the caption of another kind, of another hue, of the opposite trainer.
+    # And tells what is not there: the caption of another kind, of another hue, of the opposite way.
     for scene, clip in fresh:
         other = Scene("sea" if scene.kind == "clouds" else "clouds", "blue", "left", scene.speed)
         wrong = eye.right(clip, other)
         assert not wrong["kind"]
         assert not wrong["hue"]
         if scene.kind != "flame":
-            opposite = Scene(scene.kind, scene.hue, {"left": "right", "right": "left"}[scene.trainer], scene.speed)
+            opposite = Scene(scene.kind, scene.hue, {"left": "right", "right": "left"}[scene.way], scene.speed)
             assert not eye.right(clip, opposite)["direction"]
 
 
@@ -179,7 +182,7 @@ def words_apart(sentences: Sequence[str]) -> Tensor:
 
 
 def test_a_study_of_texts_reads_the_real_clips_beside_the_samples(tmp_path: Path):
-    found = texts.study(effort(tmp_path), tiny(32, 16), encode=words_apart)
+    found = texts.study(setup(tmp_path), tiny(32, 16), encode=words_apart)
     ((header, rows),) = found.tables.values()
     assert header == ["asked by", "kind", "hue", "height", "direction", "speed", "all", "samples"]
     shares = {row[0]: dict(zip(header[1:], row[1:], strict=True)) for row in rows}
@@ -188,11 +191,11 @@ def test_a_study_of_texts_reads_the_real_clips_beside_the_samples(tmp_path: Path
     assert shares["unseen pairs of words"]["samples"] == "8"
     assert shares["*chance*"]["hue"] == "25%"
     assert shares["*chance*"]["all"] == "2%"
-    assert (tmp_path / "text" / "sheet.png").exists()
+    assert (tmp_path / "sheet.png").exists()
 
 
 def test_a_study_of_sketches_gives_the_real_clip_all_its_edges(tmp_path: Path):
-    found = sketches.study(effort(tmp_path), tiny(32, 16))
+    found = sketches.study(setup(tmp_path), tiny(32, 16))
     ((header, rows),) = found.tables.values()
     table = {row[0]: dict(zip(header[1:], row[1:], strict=True)) for row in rows}
     assert list(table["*the real clip*"].values()) == ["99.0", "1.000", "1.000", "1.000", "1.000"]
@@ -218,34 +221,45 @@ def test_what_is_right_is_the_class_of_the_label_by_its_plane():
 
 
 def test_a_study_of_textures_has_a_row_for_each_clip(tmp_path: Path):
-    found = labels.textures(effort(tmp_path), tiny(32, 16), ["example:ripples", "example:clouds"])
+    found = labels.textures(setup(tmp_path), tiny(32, 16), find_clips(["example:ripples", "example:clouds"]))
     ((header, rows),) = found.tables.values()
     assert [row[0] for row in rows] == ["ripples", "clouds", "all"]
     assert all(len(row) == len(header) for row in rows)
     with pytest.raises(InputError, match="give two or more"):
-        labels.textures(effort(tmp_path / "one"), tiny(32, 16), ["example:clouds"])
+        labels.textures(setup(tmp_path / "one"), tiny(32, 16), find_clips(["example:clouds"]))
 
 
 def test_what_is_finished_is_not_done_again_and_other_settings_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    made = effort(tmp_path / "a")
     found = Found("Sketch", "About.", {"Numbers": (["", "F"], [["CoopNets", "0.5"]])}, ["A note."])
     calls = []
     monkeypatch.setattr(sketches, "study", lambda *_: calls.append(1) or found)
+    study = Conditions((), parts=("sketch",), seconds=1.0)
     for _ in range(2):
-        assert run(made, [], only=["sketch"]) == [found]
+        run(study, tmp_path / "out", command="COMMAND")
     assert len(calls) == 1
-    text = page([found], effort=made, command="COMMAND")
-    assert "Made by `COMMAND`" in text
-    assert "| CoopNets | 0.5 |" in text
-    with pytest.raises(UsageError, match="holds results with other settings"):
-        run(replace(made, seconds=2.0), [], only=["sketch"])
+    text = (tmp_path / "out" / PAGE).read_text()
+    for words in ("Made by `COMMAND`: 1 seconds", "## Sketch", "### Numbers", "| CoopNets | 0.5 |", "A note."):
+        assert words in text
+    with pytest.raises(UsageError, match=r"another configuration \(seconds is 1.0, not 2.0\)"):
+        run(replace(study, seconds=2.0), tmp_path / "out")
+    with pytest.raises(UsageError, match="no part 'skech'; did you mean 'sketch'"):
+        replace(study, parts=("skech",))
 
 
-def test_a_model_that_was_taught_is_read_and_not_taught_again(tmp_path: Path):
-    clip = waves(1.0).segment(0, 8)
-    first = taught(tmp_path / "a" / "model", [clip], tiny(32, 8), effort=effort(tmp_path))
-    again = taught(tmp_path / "a" / "model", [clip], tiny(32, 8), effort=effort(tmp_path))
-    draws = [m.synthesize(4, rng=torch.Generator().manual_seed(0)) for m in (first, again)]
-    assert torch.equal(draws[0].video, draws[1].video)
+def test_a_model_that_was_trained_is_read_and_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    clip, fits = waves(1.0).segment(0, 8), []
+    fit = CoopNets.fit
+    monkeypatch.setattr(CoopNets, "fit", lambda *a, **k: fits.append(1) or fit(*a, **k))
+
+    def learned(of: Clip, config: CoopConfig) -> Tensor:
+        model = trained_model(tmp_path / "model", [of], config, setup=setup(tmp_path))
+        return model.synthesize(4, rng=torch.Generator().manual_seed(0)).video
+
+    first = learned(clip, tiny(32, 8))
+    assert torch.equal(learned(clip, tiny(32, 8)), first)
+    assert len(fits) == 1
+    learned(waves(0.5).segment(0, 8), tiny(32, 8))
+    learned(waves(0.5).segment(0, 8), replace(tiny(32, 8), n_steps=2))
+    assert len(fits) == 3

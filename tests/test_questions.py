@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,15 @@ from commands import dyntex
 from torch import Tensor
 
 from benchmarks.cpu_budget import CpuBudget
-from benchmarks.data import Split, find_clips, split_clip
-from benchmarks.studies.questions.datasets import QUICK, Dataset, stacked, texture, texture_set
+from benchmarks.data import Source, Split, find_clips, split_clip
+from benchmarks.report.markdown import render
+from benchmarks.studies.questions.datasets import Data, Dataset, datasets, stacked, texture, texture_set
 from benchmarks.studies.questions.digits import Digits
 from benchmarks.studies.questions.fitting import Trainer, fit
 from benchmarks.studies.questions.judge import frechet, mean_nearest, modes, relative_frechet, train_judge
 from benchmarks.studies.questions.nets import DIGITS, TEXTURES, Encoder
 from benchmarks.studies.questions.page import page
-from benchmarks.studies.questions.sweep import RESULTS, fill, picture_of, run, settings_of
+from benchmarks.studies.questions.sweep import Questions, settings_of
 from benchmarks.studies.questions.trainers import (
     adversarial,
     descriptor_alone,
@@ -29,8 +31,8 @@ from benchmarks.studies.questions.trainers import (
     negative_elbo,
     windows,
 )
+from benchmarks.study import PAGE, Row, load_results, run
 from dyntex.clip import Clip
-from dyntex.coopnets.checkpoint import load_json, save_json
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.train import Teaching
 from dyntex.errors import UsageError
@@ -300,49 +302,69 @@ def ripples() -> Split:
 def test_a_set_of_textures_knows_which_are_covered(ripples: Split):
     other = replace(ripples, train=swapped(ripples.train), heldout=swapped(ripples.heldout))
     splits = [ripples, other]
-    dataset = texture_set(splits, n=12, steps=12)
-    assert dataset.y_obs.shape == (2, 3, 32, 32, 32)
+    data = texture_set(splits, n=12, steps=12)
+    assert data.y_obs.shape == (2, 3, 32, 32, 32)
     both = torch.stack([g.heldout.video[:, s : s + 16] for g in splits for s in (0, 3, 6, 9, 12, 15)])
-    found = dataset.measure(both)
+    found = data.measure(both)
     assert (found["modes"], found["kl"], found["judge_accuracy"]) == (2.0, 0.0, 1.0)
-    assert dataset.measure(both[:6])["modes"] == 1.0
-    assert dataset.measure(both[:6])["score"] > found["score"]
+    assert data.measure(both[:6])["modes"] == 1.0
+    assert data.measure(both[:6])["score"] > found["score"]
 
 
 def test_looks_are_free_of_the_budget():
-    clock = CpuBudget(1.0)
-    with clock.stopped():
+    budget = CpuBudget(1.0)
+    with budget.stopped():
         sum(range(3_000_000))
-    assert clock.share(1) < 0.02  # the sum takes some .05 s
+    assert budget.share(1) < 0.02  # the sum takes some .05 s
 
 
-@pytest.fixture(scope="module")
-def tiny(bars: Digits) -> list[Dataset]:
+def test_a_budget_is_of_the_processor_and_begins_with_the_first_question(monkeypatch: pytest.MonkeyPatch):
+    now = [100.0]
+    monkeypatch.setattr("benchmarks.cpu_budget.time.process_time", lambda: now[0])
+    budget = CpuBudget(40.0)
+    now[0] += 7.0
+    assert budget.share(0) == 0.0
+    now[0] += 10.0
+    assert budget.share(1) == 0.25
+    with budget.stopped():
+        now[0] += 5.0
+    assert budget.share(1) == 0.25
+    assert CpuBudget(0.0).share(0) == 1.0
+
+
+def tiny(bars: Digits, *, modes: int = 40) -> Callable[..., list[Dataset]]:
     """Bars as digits, stacked too, for networks of a few channels."""
     config = replace(
         linear(), n_chains=4, n_steps=2, step=0.1, size=16, descriptor=DIGITS.descriptor, generator=DIGITS.generator
     )
-    grey = Dataset("bars", bars.train, config, 40, 1, bars.measure, {"training bars": bars.train[:40]})
-    return [grey, replace(stacked(bars, n=40), config=config)]
+    grey = Data(bars.train, 40, 1, bars.measure, bars.train[:40])
+
+    def load(sources: Sequence[Source], **_: int) -> list[Dataset]:
+        return [
+            Dataset("bars", config, lambda: grey, "training bars"),
+            Dataset("stacked digits", config, lambda: stacked(bars, n=modes), "held-out digits", alone=False),
+        ]
+
+    return load
 
 
-def test_a_sweep_is_resumed_and_its_page_is_of_its_cells(tiny: list[Dataset], tmp_path: Path):
-    made: list[str] = []
-    out, plan = tmp_path, replace(QUICK, seconds=0.05, steps=(0, 1, 3))
-    results = fill(tiny, out, plan, command="RUN", on_cell=lambda key, _: made.append(key))
-    rivals = (Trainer.COOP, Trainer.REPLAY, Trainer.GAN)
-    assert made == [f"bars / {trainer} / 0" for trainer in Trainer] + [
-        f"stacked digits / {trainer} / 0" for trainer in rivals
-    ]
-    assert all((out / picture_of(key)).exists() for key in made)
-    assert load_json(out / RESULTS) == results
-    again: list[str] = []
-    del results["cells"]["bars / GAN / 0"]
-    save_json(out / RESULTS, results)
-    fill(tiny, out, plan, command="RUN", on_cell=lambda key, _: again.append(key))
-    assert again == ["bars / GAN / 0"]
-    cell = load_json(out / RESULTS)["cells"]["bars / cooperative / 0"]
-    text = page(load_json(out / RESULTS))
+def test_a_sweep_is_resumed_and_its_page_is_of_its_cells(bars: Digits, tmp_path: Path):
+    told: list[Row] = []
+    study = Questions((), seconds=0.05, seeds=1, steps=(0, 1, 3), load=tiny(bars))
+    results = run(study, tmp_path, command="RUN", on_row=lambda row, *_: told.append(row))
+    compared = (Trainer.COOP, Trainer.REPLAY, Trainer.GAN)
+    trainings = [("bars", t) for t in Trainer] + [("stacked digits", t) for t in compared]
+    assert [(row["dataset"], row["trainer"]) for row in told if "trainer" in row] == trainings
+    assert [row["real"] for row in told if "real" in row] == ["training bars", "held-out digits"]
+    assert all((tmp_path / name / trainer / "0" / "samples.png").exists() for name, trainer in trainings)
+    assert load_results(tmp_path) == results
+    (tmp_path / "bars" / "GAN" / "0" / "row.json").unlink()
+    again = run(study, tmp_path, command="RUN")["rows"]
+    assert [row for row in again if row.get("trainer") != "GAN"] == [
+        row for row in results["rows"] if row.get("trainer") != "GAN"
+    ]  # the seconds among them
+    cell = next(row for row in again if row.get("trainer") == "cooperative")
+    text = (tmp_path / PAGE).read_text()
     assert f"{cell['numbers']['score']:.2f}" in text
     rows = cell["chains"]["noise"]
     assert [row["steps"] for row in rows] == [0, 1, 3]
@@ -353,25 +375,39 @@ def test_a_sweep_is_resumed_and_its_page_is_of_its_cells(tiny: list[Dataset], tm
         assert f"## {heading}" in text
 
 
-def test_a_folder_of_other_trainings_is_left_alone(tmp_path: Path):
-    save_json(tmp_path / "config.json", {})
+def test_a_folder_of_other_trainings_is_left_alone(bars: Digits, tmp_path: Path):
+    (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UsageError, match="name another folder"):
-        run(find_clips(["example:ripples"]), tmp_path, QUICK)
+        run(Questions((), load=tiny(bars)), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_the_datasets_are_digits_and_the_clips_one_by_one_and_in_one_set():
+    study = Questions(tuple(find_clips(["examples"])), seeds=1, load=partial(datasets))
+    cells = list(study.cells())
+    assert list(study.datasets) == ["digits", "stacked digits", "5 textures", "ocean", "smoke", "flame", "ripples"]
+    seconds = {cell.about["dataset"]: cell.settings["seconds"] for cell in cells if "trainer" in cell.about}
+    assert seconds == dict.fromkeys(study.datasets, 30.0) | {"5 textures": 120.0}
+    trainers = [
+        cell.about["trainer"] for cell in cells if cell.about["dataset"] == "5 textures" and "seed" in cell.about
+    ]
+    assert trainers == ["cooperative", "cooperative with replay", "GAN"]
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--task", "paper"), "give paper a command and a folder of its own"),
-        (("--size", 64), "--size means nothing to --task questions"),
-        (("--methods", "lds", "--shard", "1/2"), "--methods, --shard means nothing"),
-        (("--no-models", "--iterations", 5), "--no-models, --iterations means nothing"),
-        (("--budget", -1), "--budget -1 is not positive"),
+        (("--size", 64), "No such option: --size"),
+        (("--methods", "lds"), "No such option: --methods"),
+        (("--no-models",), "No such option: --no-models"),
+        (("--shard", "2/1"), "--shard 2/1"),
+        (("--seconds", -1), "--seconds -1 is not positive"),
+        (("--seconds", "nan"), "--seconds nan is not positive"),
         (("--seeds", 0), "--seeds 0 is not positive"),
     ],
 )
 def test_what_means_nothing_to_the_questions_is_refused_and_nothing_is_made(tmp_path: Path, words: tuple, said: str):
-    refused = dyntex("benchmark", "--task", "questions", *words, "-o", tmp_path / "out")
+    refused = dyntex("benchmark", "questions", *words, "-o", tmp_path / "out")
     assert refused.code == 2
     assert said in refused.err
     assert not (tmp_path / "out").exists()
@@ -379,18 +415,19 @@ def test_what_means_nothing_to_the_questions_is_refused_and_nothing_is_made(tmp_
 
 def test_without_scikit_learn_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    words = ("--task", "questions", "--quick", "--clips", "example:ripples", "-o", tmp_path / "out")
-    refused = dyntex("benchmark", *words)
-    assert refused.code == 6
+    for name in ("questions", "conditions"):
+        refused = dyntex("benchmark", name, "--quick", "--clips", "example:ripples", "-o", tmp_path / "out")
+        assert refused.code == 6
+        assert not (tmp_path / "out").exists()
     assert "pip install scikit-learn" in refused.err
 
 
 @pytest.mark.slow
 def test_a_quick_look_answers_all_four(tmp_path: Path):
     pytest.importorskip("sklearn")
-    done = dyntex("benchmark", "--task", "questions", "--quick", "-o", tmp_path)
+    done = dyntex("benchmark", "questions", "--quick", "-o", tmp_path)
     assert (done.code, done.out.strip()) == (0, str(tmp_path))
-    text = (tmp_path / "questions.md").read_text()
+    text = (tmp_path / PAGE).read_text()
     for heading in ("RQ1", "RQ2", "RQ3", "RQ4", "### 2 textures", "### digits", "### stacked digits"):
         assert heading in text
 
@@ -407,8 +444,7 @@ def test_the_verdict_counts_subjects_by_their_means_over_seeds():
         for i in range(2)
         for seed, score in enumerate((4.0, 4.0))
     ]
-    done = {str(i): row for i, row in enumerate(rows)}
-    text = page({"seconds": 1.0, "command": "RUN", "cells": done})
+    text = render(page(rows, seconds=1.0, command="RUN"))
     assert "descriptor alone on 2 of 2; generator alone on 2 of 2; VAE on 2 of 2; GAN on 1 of 2." in text
     assert "| cooperative | 2.00 ± 1.41 | 2.00 ± 0.00 | 2.00 |" in text
     assert "| GAN | 2.50 ± 0.00 | 1.00 ± 0.00 | 1.58 |" in text
@@ -416,12 +452,12 @@ def test_the_verdict_counts_subjects_by_their_means_over_seeds():
 
 @pytest.mark.parametrize("trainer", list(Trainer))
 def test_what_is_drawn_is_new_in_range_and_repeatable(trainer: Trainer, ripples: Split):
-    dataset = texture(ripples)
+    dataset = Dataset("ripples", TEXTURES, lambda: texture(ripples), "training clip")
     config = replace(settings_of(dataset, trainer), n_chains=2, n_steps=1)
     drawn = []
     for _ in range(2):
         rng = torch.Generator().manual_seed(3)
-        fitted = fit(trainer, dataset.y_obs, config, rng=rng, progress=upto(1))
+        fitted = fit(trainer, dataset.load().y_obs, config, rng=rng, progress=upto(1))
         assert fitted.t.iteration == 1
         drawn.append(fitted.draw(2, 32, rng))
     assert drawn[0].shape == (2, 3, 32, 32, 32)

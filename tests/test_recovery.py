@@ -6,6 +6,7 @@ import json
 import math
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,12 @@ from media_files import noise, write_video
 
 from benchmarks.data import find_clips
 from benchmarks.metrics.psnr_ssim import ssim
-from benchmarks.studies.recovery import RESULTS, Row, masks, measure, overall, page, read_rows, run, shipped_mask
+from benchmarks.report.markdown import render
+from benchmarks.studies.recovery import Recovery, measure, overall, page
+from benchmarks.studies.recovery_masks import masks, shipped_mask
+from benchmarks.study import PAGE, RESULTS, Row, run
 from dyntex.clip import Clip
-from dyntex.errors import InputError, UsageError
+from dyntex.errors import InputError
 
 SHAPE = (24, 64, 64)
 FPS = Fraction(25)
@@ -83,23 +87,28 @@ def test_only_missing_pixels_count_and_the_error_is_of_255():
     missing[1:3, 8:20, 8:24] = True
     video = torch.where(missing, 0.1, 0.9).expand(3, -1, -1, -1).contiguous()
     video[0] *= 2 * missing  # one colour of three is off by 0.2
-    error, psnr, _ = measure(Clip(video, FPS), true, missing)
-    assert error == pytest.approx(127.5 * 0.4 / 3, rel=1e-6)
-    assert psnr == pytest.approx(10 * math.log10(4 / 0.02), rel=1e-6)
+    found = measure(Clip(video, FPS), true, missing)
+    assert found["error"] == pytest.approx(127.5 * 0.4 / 3, rel=1e-6)
+    assert found["psnr"] == pytest.approx(10 * math.log10(4 / 0.02), rel=1e-6)
 
 
 def test_ssim_is_that_of_the_metrics_where_all_is_missing():
-    """Only windows that lie in the frame count, in both."""
+    """Only windows that lie in the frame count, in both; and a hole's are those centred in it."""
     a, b = (Clip(torch.rand(3, 2, 24, 24, generator=torch.Generator().manual_seed(i)), FPS) for i in range(2))
     missing = torch.ones(2, 24, 24, dtype=torch.bool)
-    assert measure(a, b, missing)[2] == pytest.approx(ssim(a, b, data_range=2.0), abs=1e-6)
+    assert measure(a, b, missing)["ssim"] == pytest.approx(ssim(a, b, data_range=2.0), abs=1e-6)
+    left, right = torch.zeros_like(missing), torch.zeros_like(missing)
+    left[:, :, :12], right[:, :, 12:] = True, True  # 14 columns have windows, 7 in each half
+    halves = [measure(a, b, half)["ssim"] for half in (left, right)]
+    assert halves[0] != pytest.approx(halves[1], abs=1e-4)
+    assert sum(halves) / 2 == pytest.approx(ssim(a, b, data_range=2.0), abs=1e-9)
     exact = measure(a, a, missing)
-    assert exact[0] == 0.0
-    assert exact[1] == math.inf
-    assert exact[2] == pytest.approx(1.0)
+    assert exact["error"] == 0.0
+    assert exact["psnr"] == math.inf
+    assert exact["ssim"] == pytest.approx(1.0)
     border = torch.zeros_like(missing)
     border[:, :5] = True
-    assert math.isnan(measure(a, b, border)[2])
+    assert math.isnan(measure(a, b, border)["ssim"])
 
 
 def test_a_run_goes_on_where_it_was_cut_and_hides_what_is_missing(tmp_path: Path):
@@ -107,32 +116,38 @@ def test_a_run_goes_on_where_it_was_cut_and_hides_what_is_missing(tmp_path: Path
     out = tmp_path / "out"
 
     def again(*methods: str) -> list[Row]:
-        return run(find_clips([str(clip)]), out, size=24, n_frames=12, methods=methods)
+        study = Recovery(tuple(find_clips([str(clip)])), methods, size=24, frames=12, seeds=1)
+        return run(study, out)["rows"]
 
     first = again("interpolate")
     assert len(first) == 5
-    text = (out / RESULTS).read_text()
-    (out / RESULTS).write_text(text[:-20])  # killed while writing
+    (out / "a" / "square" / "interpolate" / "0" / "row.json").write_text('{"da')
     rows = again("interpolate", "median")
-    assert {(row.mask, row.method) for row in rows} == {
-        (row.mask, m) for row in first for m in ("interpolate", "median")
+    assert {(row["mask"], row["method"]) for row in rows} == {
+        (row["mask"], m) for row in first for m in ("interpolate", "median")
     }
-    assert [row.error for row in read_rows(out / RESULTS)] == [row.error for row in rows]
+    assert [row["error"] for row in rows if row["method"] == "interpolate"] == [row["error"] for row in first]
     # Bytes of noise are 255/3 apart on average; interpolating between two independent ones, which averages, less.
-    assert all(50 < row.error < 90 for row in rows)
+    assert all(50 < row["error"] < 90 for row in rows)
+
+
+def row(clip: str, method: str, error: float, **others: Any) -> Row:
+    numbers = {"mask": "square", "error": error, "psnr": 30.0, "ssim": 0.9, "seconds": 1.0, "seed": 0}
+    return {"clip": clip, "method": method} | numbers | others
+
+
+def text_of(rows: list[Row]) -> str:
+    return render(page(rows, {"size": 64, "frames": 24}, command="c"))
 
 
 def test_the_page_names_the_best_method_and_every_place_where_the_goal_is_missed():
-    def row(clip: str, method: str, error: float) -> Row:
-        return Row(clip, "square", method, error, 30.0, 0.9, 1.0)
-
     rows = [row("sea", "blend", 1.06), row("sea", "interpolate", 1.0), row("fire", "blend", 4.2)]
     rows += [row("fire", "interpolate", 4.0), row("fire", "median", 9.0), row("sea", "median", 9.0)]
-    text = page(rows, size=64, n_frames=24, command="c")
+    text = text_of(rows)
     assert "First by error: **interpolate**" in text
     assert "more than 5%: nowhere." in text
     rows[1], rows[3] = row("sea", "interpolate", 1.0), row("fire", "interpolate", 10.0)
-    text = page(rows, size=64, n_frames=24, command="c")
+    text = text_of(rows)
     assert "First by error: **blend**" in text
     assert "more than 5%: sea under square, 1.06 times." in text
 
@@ -140,25 +155,18 @@ def test_the_page_names_the_best_method_and_every_place_where_the_goal_is_missed
 def test_the_page_takes_seeds_together_and_says_nothing_of_a_goal_that_was_not_measured():
     """1.02 and 1.07 times as far as interpolation are 1.045 on average, which is within the goal of 1.05."""
     rows = [
-        Row("sea", "square", method, error, math.inf if seed else 20.0, 0.9, 1.0, seed)
+        row("sea", method, error, psnr=None if seed else 20.0, seed=seed)
         for method, errors in (("blend", (1.02, 1.07)), ("interpolate", (1.0, 1.0)))
         for seed, error in enumerate(errors)
     ]
-    text = page(rows, size=64, n_frames=24, command="c")
+    text = text_of(rows)
     assert "1 clips of 24 frames at 64x64, 1 masks, 2 seeds." in text
     assert "more than 5%: nowhere." in text
     assert overall(rows)[0] == ["blend", "1.04", "20", "0.9", "1"]  # what is infinite is no part of a mean
-    alone = page(rows[:2], size=64, n_frames=24, command="c")
+    alone = text_of(rows[:2])
     assert "First by error: **blend**.\n" in alone
     assert "interpolation by more" not in alone
     assert "nan" not in alone
-
-
-def test_a_row_is_a_line_of_json(tmp_path: Path):
-    row = Row("a", "b", "c", 1.5, math.inf, math.nan, 0.1)
-    (tmp_path / "r").write_text(json.dumps(row.__dict__) + "\n")
-    assert str(read_rows(tmp_path / "r")) == str([row])
-    assert read_rows(tmp_path / "nothing") == []
 
 
 @pytest.fixture(scope="module")
@@ -169,17 +177,18 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 SMALL = ("--size", 24, "--frames", 12, "--methods", "interpolate,median")
 
 
-def test_the_command_measures_every_seed_and_mask_and_goes_on_where_it_was(clip: Path, tmp_path: Path):
+def test_the_command_measures_every_seed_and_mask_and_nothing_twice(clip: Path, tmp_path: Path):
     np.savez(tmp_path / "own.npz", mask=np.eye(24, dtype=np.uint8)[None].repeat(12, 0))
     out = tmp_path / "out"
-    words = ("benchmark", "--task", "recovery", "--clips", clip, *SMALL, "-o", out)
+    words = ("benchmark", "recovery", "--clips", clip, *SMALL, "-o", out)
     first = done(*words, "--seeds", 1)
     assert first.out.strip() == str(out)
-    assert "10/10 recovery median a square seed 0" in first.err
+    assert "10/10 a, square, median, seed 0" in first.err
+    before = json.loads((out / RESULTS).read_text())["rows"]
     grown = done(*words, "--seeds", 2, "--masks", tmp_path / "own.npz", "--json")
-    assert "14/24 recovery" in grown.err  # 10 of 2 x 6 x 2 were there
-    assert "10/24 recovery" not in grown.err
     rows = grown.json["rows"]
+    known = {(row["mask"], row["method"], row["seed"]): row for row in before}
+    assert [known.get((row["mask"], row["method"], row["seed"]), row) for row in rows] == rows  # seconds among them
     cells = {(row["mask"], row["method"], row["seed"]) for row in rows}
     assert len(rows) == len(cells) == 24
     assert {row["mask"] for row in rows} == {"blocks-50", "blocks-60", "blocks-70", "middle-third", "square", "own"}
@@ -190,7 +199,7 @@ def test_the_command_measures_every_seed_and_mask_and_goes_on_where_it_was(clip:
     # A seed has its own blocks, and whole frames have none.
     assert error("blocks-50", 0) != error("blocks-50", 1)
     assert error("middle-third", 0) == error("middle-third", 1)
-    text = (out / "recovery.md").read_text()
+    text = (out / PAGE).read_text()
     assert "1 clips of 12 frames at 24x24, 6 masks, 2 seeds" in text
     assert str(tmp_path) not in text
     again = done(*words, "--seeds", 2, "--masks", tmp_path / "own.npz", "--json")
@@ -199,25 +208,21 @@ def test_the_command_measures_every_seed_and_mask_and_goes_on_where_it_was(clip:
 
 def test_what_is_exact_is_null_in_json(tmp_path: Path):
     still = write_video(tmp_path / "still.mkv", [np.full((24, 24, 3), 99, np.uint8)] * 12)
-    out = done(
-        "benchmark", "--task", "recovery", "--clips", still, *SMALL, "--seeds", 1, "-o", tmp_path / "o", "--json"
-    )
+    out = done("benchmark", "recovery", "--clips", still, *SMALL, "--seeds", 1, "-o", tmp_path / "o", "--json")
     assert {row["psnr"] for row in out.json["rows"]} == {None}
     assert {row["error"] for row in out.json["rows"]} == {0.0}
     # As good as interpolation, and not undefined.
-    assert "| still | 1.00 | 1.00 | 1.00 | 1.00 | 1.00 |" in (tmp_path / "o" / "recovery.md").read_text()
+    assert "| still | 1.00 | 1.00 | 1.00 | 1.00 | 1.00 |" in (tmp_path / "o" / PAGE).read_text()
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--task", "paper"), "give paper a command and a folder of its own"),
-        (("--iterations", 5, "--shard", "1/2"), "--shard, --iterations means nothing to --task recovery"),
-        (("--budget", 5), "--budget means nothing"),
-        (("--no-models",), "--no-models means nothing"),
-        (("--device", "cuda"), "--device means nothing"),
-        (("--reference",), "--reference measures speed alone"),
-        (("--methods", "blen"), "called 'blen'; did you mean 'blend'?"),
+        (("--iterations", 5), "No such option: --iterations"),
+        (("--no-models",), "No such option: --no-models"),
+        (("--device", "cuda"), "No such option: --device"),
+        (("--shard", "3/2"), "--shard 3/2"),
+        (("--methods", "blen"), "no method 'blen' to recover; did you mean 'blend'?"),
         (("--methods", "blend,blend"), "each once"),
         (("--size", 10), "a size of 10 is too small"),
         (("--frames", 2), "2 frames have no middle third"),
@@ -228,37 +233,35 @@ def test_what_means_nothing_to_recovery_is_refused_and_nothing_is_made(
     clip: Path, tmp_path: Path, words: tuple, said: str
 ):
     out = tmp_path / "out"
-    refused = dyntex("benchmark", "--task", "recovery", "--clips", clip, *words, "-o", out)
+    refused = dyntex("benchmark", "recovery", "--clips", clip, *words, "-o", out)
     assert refused.code == 2
     assert said in refused.err
     assert not out.exists()
 
 
-def test_masks_mean_nothing_to_the_other_tasks(clip: Path, tmp_path: Path):
-    refused = dyntex("benchmark", "--task", "paper", "--clips", clip, "--masks", "m.npz", "-o", tmp_path / "out")
-    assert refused.code == 2
-    assert "--masks are what --task recovery fills" in refused.err
+def test_a_mask_that_does_not_fit_is_refused_before_the_work(clip: Path, tmp_path: Path):
+    np.savez(tmp_path / "wide.npz", mask=np.ones((12, 25, 24), dtype=np.uint8))
+    words = ("benchmark", "recovery", "--clips", clip, *SMALL, "-o", tmp_path / "out")
+    for name, said in (("wide.npz", "wide.npz is a mask of (12, 25, 24)"), ("none.npz", "none.npz cannot be read")):
+        refused = dyntex(*words, "--masks", tmp_path / name)
+        assert (refused.code, said in refused.err) == (3, True), refused.err
+    refused = dyntex("benchmark", "paper", "--masks", "m.npz", "-o", tmp_path / "out")
+    assert (refused.code, "No such option: --masks" in refused.err) == (2, True)
     assert not (tmp_path / "out").exists()
 
 
 def test_rows_that_do_not_compare_do_not_share_a_folder(clip: Path, tmp_path: Path):
     """Neither those of another size, nor those of another clip by the same name, nor those of other tasks."""
     out = tmp_path / "out"
-    here = ("benchmark", "--task", "recovery", "--clips", clip, "--seeds", 1, "-o", out)
+    here = ("benchmark", "recovery", "--clips", clip, "--seeds", 1, "-o", out)
     done(*here, *SMALL)
     before = (out / RESULTS).read_bytes()
     other = write_video(tmp_path / "a.mkv", list(noise(12, 24, 24, seed=1)))
     for words, said in (
         ((*here, "--size", 32, "--frames", 12, "--methods", "median"), "size is 24, not 32"),
-        (("benchmark", "--task", "recovery", "--clips", other, *SMALL, "-o", out), "clip a has other content"),
-        (("benchmark", "--task", "paper", "--clips", clip, "-o", out), "another configuration"),
+        (("benchmark", "recovery", "--clips", other, *SMALL, "-o", out), "clip a has other content"),
+        (("benchmark", "paper", "--clips", clip, "-o", out), "study is recovery, not methods"),
     ):
         refused = dyntex(*words)
         assert (refused.code, said in refused.err) == (2, True), refused.err
     assert (out / RESULTS).read_bytes() == before
-    held = tmp_path / "held"
-    held.mkdir()
-    sweep = {"tasks": ["paper"], "methods": ["lds"], "size": 24, "frames": 12, "seeds": 1, "clips": {}}
-    (held / "config.json").write_text(json.dumps(sweep | {"iterations": None, "budget": None}))
-    with pytest.raises(UsageError, match="another configuration"):
-        run(find_clips([str(clip)]), held, size=24, n_frames=12, methods=["median"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -197,7 +198,7 @@ def test_a_preset_without_a_reference_is_refused(config: CoopConfig):
         Reference(config, (3, 64, 64, 64))
 
 
-def test_the_command_measures_the_presets_named_or_paper_fc64(monkeypatch: pytest.MonkeyPatch):
+def test_the_command_measures_the_presets_named_or_paper_fc64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     measured = []
 
     def measure(config: CoopConfig, **_: object) -> list[Pace]:
@@ -205,25 +206,28 @@ def test_the_command_measures_the_presets_named_or_paper_fc64(monkeypatch: pytes
         return [Pace("G0", naive=6.0, toolkit=2.0, gflop=50.0, peak=100.0)]
 
     monkeypatch.setattr("benchmarks.studies.iteration.measure_pace", measure)
-    printed = " ".join(done("benchmark", "--task", "speed", "--reference", "--quiet").out.split())
+    first = done("benchmark", "iteration", "-o", tmp_path / "one")
     assert measured == ["paper-fc64"]
-    assert all(word in printed for word in ("G0", "6.00", "2.00", "3.0", "25", "25%", "100 GFLOP/s"))
-    words = ("benchmark", "--task", "speed", "--reference", "--methods", "paper-fc128,paper-fc64", "--quiet", "--json")
-    numbers = done(*words).json
-    assert list(numbers) == ["paper-fc128", "paper-fc64"]
-    assert numbers["paper-fc64"][0]["ratio"] == 3.0
+    assert all(word in first.err for word in ("G0", "6.00", "2.00", "3.0", "25", "25%"))
+    assert "the peak is 100 GFLOP/s" in (tmp_path / "one" / "page.md").read_text()
+    words = ("benchmark", "iteration", "--presets", "paper-fc128,paper-fc64", "--quiet", "--json")
+    rows = done(*words, "-o", tmp_path / "two").json["rows"]
+    assert [row["preset"] for row in rows] == ["paper-fc128", "paper-fc64"]
+    assert rows[1]["stages"][0]["ratio"] == 3.0
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--task", "paper"), "--task speed"),
-        (("--task", "speed", "--methods", "fast"), "fast"),
-        (("--task", "speed", "--methods", "lds"), "lds"),
+        (("iteration", "--presets", "fast"), "fast"),
+        (("iteration", "--presets", "lds"), "lds"),
+        (("iteration", "--frames", "0"), "--frames 0"),
+        (("--task", "speed", "--reference"), "dyntex benchmark iteration"),
     ],
 )
-def test_what_has_no_reference_is_refused_in_a_sentence(words: tuple[str, ...], said: str):
-    outcome = dyntex("benchmark", "--reference", "--quiet", *words)
+def test_what_has_no_reference_is_refused_in_a_sentence(tmp_path: Path, words: tuple[str, ...], said: str):
+    outcome = dyntex("benchmark", *words, "-o", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
     assert outcome.code == 2
     assert outcome.err.startswith("dyntex:")
     assert said in outcome.err

@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from benchmarks.data import find_clips, split_clip
-from benchmarks.studies.tiles import Found, measure, page
-from dyntex.errors import UsageError
+from benchmarks.report.markdown import render
+from benchmarks.studies.tiles import Tiles, measure, page
+from benchmarks.study import run
+from dyntex.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -30,27 +32,28 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_parts_of_a_larger_frame_are_of_the_law_of_a_tile(noise: Path):
     split = split_clip(find_clips([str(noise)])[0], size=32, n_frames=16)
     found = measure(split, grown=2, n_parts=3, iterations=1)
-    assert len(set(found.parts)) == 3  # of different places
+    assert len(set(found["parts"])) == 3  # of different places
     # Of noise that is stationary in space nothing is in its place: parts, tiles and frames are equally far.
-    for value in (found.placed, found.tile):
-        assert statistics.geometric_mean(found.parts) == pytest.approx(value, rel=0.25)
-    assert list(found.seams) == ["t", "y", "x"]
-    assert all(0 <= p <= 100 for pair in found.seams.values() for p in pair)
+    for value in (found["placed"], found["tile"]):
+        assert statistics.geometric_mean(found["parts"]) == pytest.approx(value, rel=0.25)
+    assert list(found["seams"]) == ["t", "y", "x"]
+    assert all(0 <= p <= 100 for pair in found["seams"].values() for p in pair)
 
 
-def test_the_page_tells_means_and_ratios(noise: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_page_tells_means_and_ratios():
     seams = {"t": (10.0, 20.0), "y": (30.0, 40.0), "x": (50.0, 60.0)}
-    monkeypatch.setattr("benchmarks.studies.tiles.measure", lambda *_, **__: Found(1.5, 2.0, [1.0, 4.0], 1.75, seams))
-    text = page([str(noise)], size=32, n_frames=16, grown=3, n_parts=2, iterations=1)
+    row = {"clip": "noise", "placed": 1.5, "tile": 2.0, "parts": [1.0, 4.0], "real": 1.75, "seams": seams}
+    text = render(page([row], {"size": 32, "grown": 3, "parts": 2, "iterations": 1}, command="dyntex"))
     assert "| noise | 1.50 | 2.00 | 2.00 (1.00 to 4.00) | 1.00 | 1.75 |" in text
     assert "| noise | 10 / 20 | 30 / 40 | 50 / 60 |" in text
     assert "| parts of 96x96 |" in text
-    assert "--size 32 --frames 16 --grown 3 --parts 2 --iterations 1" in text
+    assert "Made by `dyntex`" in text
 
 
 def test_what_is_not_alike_has_no_page(tmp_path: Path):
     video = torch.full((32, 32, 32, 3), 128, dtype=torch.uint8).numpy().copy()
     video[:, :8] = np.random.default_rng(0).integers(0, 255, (32, 8, 32, 3), dtype=np.uint8)
     np.save(tmp_path / "half.npy", video)
-    with pytest.raises(UsageError, match="not alike all over the frame"):
-        page([str(tmp_path / "half.npy")], size=32, n_frames=16, grown=2, n_parts=1, iterations=1)
+    study = Tiles(tuple(find_clips([str(tmp_path / "half.npy")])), size=32, frames=16, grown=2, parts=1, iterations=1)
+    with pytest.raises(InputError, match="not alike all over the frame"):
+        run(study, tmp_path / "out")

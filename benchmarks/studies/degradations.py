@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 from benchmarks.data import Source, named
 from benchmarks.ladder import CORRUPTIONS, climb
-from benchmarks.report.markdown import Table
 from benchmarks.metrics.statistics import STATISTICS
+from benchmarks.report.markdown import Table
 from benchmarks.study import Cell, Results, Row, ok_rows, path_of, sources
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
+from dyntex.malloc import keep_pages
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
@@ -21,7 +22,6 @@ from dyntex.coopnets.model import nothing
 from dyntex.coopnets.presets import preset
 from dyntex.coopnets.train import Teaching, descend, revise
 from dyntex.errors import UsageError
-from dyntex.malloc import keep_pages
 
 STAGES = ("G0", "D1", "D2", "G2", "optimiser")
 """Generate, revise by one Langevin step, gradients of the descriptor, of the generator, Adam over all weights."""

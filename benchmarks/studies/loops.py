@@ -48,7 +48,12 @@ class Loops:
     """
 
     name: ClassVar[str] = "loops"
-    QUICK: ClassVar[Mapping[str, Any]] = {"size": 32, "frames": 32, "seeds": 2}
+    QUICK: ClassVar[Mapping[str, Any]] = {
+        "clips": ("example:ripples",),
+        "size": 32,
+        "frames": 64,
+        "seeds": 2,
+    }
 
     clips: tuple[Source, ...] = sources()
     size: int = 64

@@ -14,11 +14,11 @@ from benchmarks.anchored import Anchored
 from benchmarks.data import MIN_TRAIN, Source, Split, eight_bits, named, split_of
 from benchmarks.methods import RANDOM, Fitted, can, check_method, controls_of, fit, is_neural, settings_of
 from benchmarks.metrics.psnr_ssim import SSIM_WINDOW
+from benchmarks.metrics.statistics.filters import MIN_SIDE
 from benchmarks.model_cache import trained
 from benchmarks.record import load_record, save_record
 from benchmarks.report.comparison_page import page
 from benchmarks.report.markdown import Table
-from benchmarks.metrics.statistics.filters import MIN_SIDE
 from benchmarks.study import Cell, Results, Row, path_of, sources, unkept
 from benchmarks.tasks.cost import measure_speed
 from benchmarks.tasks.quality import TASKS, check_task, draw, draw_control, measure

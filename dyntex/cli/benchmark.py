@@ -300,6 +300,7 @@ def _run(name: str, given: dict[str, Any], *, folder: str = "") -> None:
     from benchmarks.data import Source, find_clips
     from benchmarks.study import Shard, name_of, run
 
+    shard = Shard.parse(given["shard"])
     kind, common = find(name), ("out", "shard", "quick", "quiet", "as_json", "models")
     quick: dict[str, Any] = dict(kind.QUICK) if given["quick"] else {}
     fields = {key: value for key, value in given.items() if key not in common and value is not None}
@@ -328,7 +329,7 @@ def _run(name: str, given: dict[str, Any], *, folder: str = "") -> None:
             console.print(line, markup=False, soft_wrap=True)
 
     study, out = kind(**(quick | fields)), given["out"] or Path(folder or f"benchmark-{name}")
-    results = run(study, out, shard=Shard.parse(given["shard"]), command=options.command_line(), on_row=say)
+    results = run(study, out, shard=shard, command=options.command_line(), on_row=say)
     _finish(study, results, out, quiet=given["quiet"], as_json=given["as_json"])
 
 

@@ -50,6 +50,7 @@ class Questions:
 
     name: ClassVar[str] = "questions"
     QUICK: ClassVar[Mapping[str, Any]] = {
+        "clips": ("example:ripples", "example:flame"),
         "frames": 32,
         "seconds": 0.2,
         "seeds": 1,
@@ -75,7 +76,8 @@ class Questions:
         for option, value in (("--frames", self.frames), ("--seconds", self.seconds), ("--seeds", self.seeds)):
             if not 0 < value < float("inf"):
                 raise UsageError(f"{option} {value:g} is not positive: give a number above 0")
-        check_digits()
+        if self.load is datasets:
+            check_digits()
 
     @cached_property
     def datasets(self) -> dict[str, Dataset]:

@@ -9,19 +9,18 @@ import pytest
 import torch
 
 from baselines.lds import LDS
-from benchmarks.studies.loops import FEW, Cell, Draw, measure, ordinary_places, page
+from benchmarks.data import find_clips
+from benchmarks.studies import loops
+from benchmarks.studies.loops import FEW, Draw, Loops, measure, ordinary_places, seams_shown
+from benchmarks.study import PAGE, run
 from dyntex.clip import Clip
 from dyntex.media import read_clip
-from dyntex.textures.loop_seam import Seam
 
 
-def test_a_cell_tells_medians_and_how_many_are_ordinary():
-    def at(step: float, bend: float) -> Seam:
-        return Seam("t", 0.1, 0.1, step, bend, step / 10, bend / 10)
-
-    cell = Cell([at(10, 20), at(50, 96), at(90, 60)], {})
-    assert cell.among_real() == "50 / 60 (2 of 3)"
-    assert cell.among_own() == "5 / 6 (2 of 3)"  # not 1 / 2
+def test_seams_are_medians_and_how_many_are_ordinary():
+    assert seams_shown([(10, 20), (50, 96), (90, 60)]) == "50 / 60 (2 of 3)"
+    assert seams_shown([(1, 20), (5, 95), (9, 4)]) == "5 / 20 (1 of 3)"
+    assert seams_shown(None) == "–"
 
 
 def test_loops_are_drawn_as_loops_and_their_amplitude_is_over_the_free_samples():
@@ -34,11 +33,11 @@ def test_loops_are_drawn_as_loops_and_their_amplitude_is_over_the_free_samples()
         # A loop of half the deviation, by a real clip's frames: a quarter of the power.
         return Clip(mean + (0.5 if loop else 1.0) * (clip.video[:, :64] - mean), clip.fps)
 
-    cell = measure(draw, clip, seeds=5)
+    found = measure(draw, clip, seeds=5)
     assert {(n, loop): asked.count((n, loop)) for n, loop in asked} == {
         (64, True): 5 + FEW, (32, True): FEW, (16, True): FEW, (64, False): FEW
     }  # fmt: skip
-    assert all(abs(ratio - 0.25) < 1e-6 for ratio in cell.amplitude.values())
+    assert all(abs(ratio - 0.25) < 1e-6 for ratio in found["amplitude"].values())
 
 
 def test_about_nine_in_ten_of_a_real_clips_places_pass():
@@ -48,17 +47,21 @@ def test_about_nine_in_ten_of_a_real_clips_places_pass():
 
 
 def test_the_page_has_a_row_for_each_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def fitted(clip: Clip, *, iterations: int) -> dict[str, Draw]:
+    def fitted(method: str, clip: Clip, *, iterations: int) -> Draw:
         def draw(n: int, loop: bool, rng: torch.Generator) -> Clip:
             return LDS.fit(clip, rng=rng).synthesize(n, rng=rng, loop=loop)
 
-        return {"lds": draw, "fft-lds": draw, "hosvd": draw, "fast": draw}
+        return draw
 
-    monkeypatch.setattr("benchmarks.studies.loops.fitted", fitted)
+    monkeypatch.setattr(loops, "fitted", fitted)
     noise = np.random.default_rng(0).integers(0, 255, (20, 16, 16, 3), dtype=np.uint8)
     np.save(tmp_path / "noise.npy", noise)
-    where = [str(tmp_path / "noise.npy")]
-    text = page(where, size=16, n_frames=20, seeds=1, iterations=1, command="the command")
+    study = Loops(tuple(find_clips([str(tmp_path / "noise.npy")])), size=16, frames=20, seeds=1, iterations=1)
+    results = run(study, tmp_path / "out", command="the command")
+    text = (tmp_path / "out" / PAGE).read_text()
     assert "Made by `the command`" in text
     assert text.count("\n| noise |") == 4
     assert "of 1)" in text
+    assert "–" not in text
+    closed = [row["method"] for row in results["rows"] if "amplitude" in row]
+    assert closed == ["lds", "fft-lds", "hosvd", "fast"]  # and not the open end
