@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.train import Teaching
 from dyntex.errors import UsageError
-from dyntex.networks.architecture import FULL, GeneratorConfig, Layer
+from dyntex.networks.architecture import FULL, GeneratorConfig, Head, Layer
 from dyntex.networks.layers import FullFrameConv, FullFrameConvTranspose
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "none": nn.Identity}
@@ -37,11 +37,7 @@ class Reference:
     def __init__(
         self, config: CoopConfig, shape: tuple[int, int, int, int], *, device: torch.device | str = "cpu"
     ) -> None:
-        (head, *others), generator = config.descriptor.heads, config.generator
-        if others or head.ends != ((),) or config.descriptor.reference != "white" or max(head.pool) > 1:
-            raise UsageError(f"preset {config.preset!r} has no reference implementation: choose one of paper-*")
-        if not isinstance(generator, GeneratorConfig) or min(generator.latent[1:]) > 1:
-            raise UsageError(f"preset {config.preset!r} has no reference implementation: choose paper-fc64 or -fc128")
+        head, generator = parts(config)
         self.config = config
         self.n_frames = shape[1]
         # Built without numbers, because PyTorch's own initial weights are drawn from the global generator.
@@ -109,6 +105,20 @@ class Reference:
         """One step of both optimisers."""
         self.opt_des.step()
         self.opt_gen.step()
+
+
+def parts(config: CoopConfig) -> tuple[Head, GeneratorConfig]:
+    """The head and the generator of a preset that has a reference.
+
+    Raises:
+        UsageError: it has none.
+    """
+    (head, *others), generator = config.descriptor.heads, config.generator
+    if others or head.ends != ((),) or config.descriptor.reference != "white" or max(head.pool) > 1:
+        raise UsageError(f"preset {config.preset!r} has no reference implementation: choose one of paper-*")
+    if not isinstance(generator, GeneratorConfig) or min(generator.latent[1:]) > 1:
+        raise UsageError(f"preset {config.preset!r} has no reference implementation: choose paper-fc64 or -fc128")
+    return head, generator
 
 
 class Pad(nn.Module):

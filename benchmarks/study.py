@@ -23,6 +23,7 @@ from benchmarks.report.markdown import Table, render
 from dyntex.coopnets.checkpoint import load_json, save_json
 from dyntex.errors import DyntexError, InputError, MissingDependencyError, UsageError
 from dyntex.experiment.run import environment
+from dyntex.runtime import full_speed
 
 SCHEMA_VERSION = 2
 CONFIG, RESULTS, ROW, PAGE = "config.json", "results.json", "row.json", "page.md"
@@ -146,14 +147,14 @@ def run(study: Study, out: Path, *, shard: Shard = WHOLE, command: str = "", on_
         MissingDependencyError: a row needs a package that is not installed.
         InputError: no row could be made; the error names the first reason.
     """
-    torch.set_flush_denormal(True)
     whole = study_of(type(study), claim(type(study), config_of(study, command), out), like=study)
     mine = shard.of(study.cells())
-    for done, cell in enumerate(mine, start=1):
-        row = cell.row(out)
-        if row is None or row["status"] != "ok":
-            row = _make(study, cell, out)
-        on_row(row, done, len(mine))
+    with full_speed():
+        for done, cell in enumerate(mine, start=1):
+            row = cell.row(out)
+            if row is None or row["status"] != "ok":
+                row = _make(study, cell, out)
+            on_row(row, done, len(mine))
     results = finish(whole, out)
     reasons = [row["reason"] for row in results["rows"] if row["status"] == "failed"]
     if len(reasons) == len(results["rows"]) > 0:

@@ -20,13 +20,13 @@ from benchmarks.anchored import ANCHOR_FRAMES, Anchored
 from benchmarks.data import Source
 from benchmarks.ladder import CORRUPTIONS, climb, corrupt, ghost
 from benchmarks.metrics.psnr_ssim import psnr
+from benchmarks.metrics.statistics import STATISTICS
 from benchmarks.proof import proof
 from benchmarks.report.html import write_report
 from benchmarks.report.markdown import render
 from benchmarks.report.plots import temporal_spectrum
 from benchmarks.report.published_margins import differences, margins
 from benchmarks.report.summary import Column, Summary, best, shown, summarise, table
-from benchmarks.metrics.statistics import STATISTICS
 from benchmarks.study import PAGE
 from dyntex.cli import app
 from dyntex.clip import Clip

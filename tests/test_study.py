@@ -43,7 +43,7 @@ class Powers:
     seeds: int = 3
     scale: int = 1
     rates: Rates = unkept(Rates())  # noqa: RUF009
-    on_make: Callable[[Cell, Path], None] = unkept(lambda cell, out: None)
+    on_make: Callable[[Cell, Path], None] = unkept(lambda cell, out: None)  # noqa: RUF009
     made: list[str] = field(default_factory=list, init=False, compare=False)
 
     def cells(self) -> Iterator[Cell]:

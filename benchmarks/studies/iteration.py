@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
-from dyntex.malloc import keep_pages
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from benchmarks.reference import Reference
+from benchmarks.reference import Reference, parts
 from benchmarks.report.markdown import Table
 from benchmarks.study import Cell, Results, Row, ok_rows, path_of, unkept
 from dyntex.coopnets.config import CoopConfig
@@ -51,8 +50,7 @@ class Iteration:
 
     def __post_init__(self) -> None:
         for name in self.presets:
-            config = preset(name)
-            Reference(config, (3, config.n_frames, config.size, config.size), device="meta")
+            parts(preset(name))
         if self.frames is not None and self.frames < 1:
             raise UsageError(f"--frames {self.frames} is not positive: give a number above 0")
 
@@ -62,7 +60,6 @@ class Iteration:
             yield Cell(path_of(name), {"preset": name}, settings)
 
     def make(self, cell: Cell, out: Path) -> Row:
-        keep_pages()
         rng = torch.Generator(self.device).manual_seed(0)
         stages = measure_pace(preset(cell.about["preset"]), n_frames=self.frames, rounds=self.rounds, rng=rng)
         found = [asdict(p) | {"ratio": p.ratio, "gflop_per_second": p.gflops, "share_of_peak": p.share} for p in stages]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dyntex.cli import options
+from dyntex.cli.console import command_line
 from dyntex.errors import UsageError
 
 if TYPE_CHECKING:
@@ -299,6 +300,7 @@ def _run(name: str, given: dict[str, Any], *, folder: str = "") -> None:
     from benchmarks.catalogue import find
     from benchmarks.data import Source, find_clips
     from benchmarks.study import Shard, name_of, run
+    from dyntex.runtime import choose_device
 
     shard = Shard.parse(given["shard"])
     kind, common = find(name), ("out", "shard", "quick", "quiet", "as_json", "models")
@@ -307,7 +309,7 @@ def _run(name: str, given: dict[str, Any], *, folder: str = "") -> None:
     if "budget" in fields:
         quick.pop("iterations", None)
     if "device" in fields:
-        fields["device"] = str(options.choose_device(fields["device"]))
+        fields["device"] = str(choose_device(fields["device"]))
     for key in ("methods", "tasks", "parts", "trained", "presets"):
         if isinstance(fields.get(key), list):
             fields[key] = _split(fields[key])
@@ -329,7 +331,7 @@ def _run(name: str, given: dict[str, Any], *, folder: str = "") -> None:
             console.print(line, markup=False, soft_wrap=True)
 
     study, out = kind(**(quick | fields)), given["out"] or Path(folder or f"benchmark-{name}")
-    results = run(study, out, shard=shard, command=options.command_line(), on_row=say)
+    results = run(study, out, shard=shard, command=command_line(), on_row=say)
     _finish(study, results, out, quiet=given["quiet"], as_json=given["as_json"])
 
 
