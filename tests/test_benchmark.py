@@ -21,8 +21,9 @@ from benchmarks.data import Source, find_clips, split_clip
 from benchmarks.methods import settings_of
 from benchmarks.model_cache import recall
 from benchmarks.study import RESULTS, Cell, Results, Shard, run
+from benchmarks.tasks import comparison
 from benchmarks.tasks.comparison import Comparison
-from benchmarks.tasks.quality import comparison, draw_control, measure
+from benchmarks.tasks.quality import draw_control, measure
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
 
@@ -401,7 +402,7 @@ import json, os, signal, sys
 from pathlib import Path
 import torch
 from benchmarks.data import find_clips
-from benchmarks.tasks.quality import comparison
+from benchmarks.tasks import comparison
 sys.path.insert(0, sys.argv[1])
 from test_benchmark import NEURAL, compare
 
