@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from dyntex.errors import InputError, UsageError
-from dyntex.examples import EXAMPLES, fluid, make, ocean, picture, smoke
+from dyntex.examples import EXAMPLES, flag, fluid, make, ocean, picture, smoke
 from dyntex.examples.example import Size
 
 Array = NDArray[Any]
@@ -404,6 +404,64 @@ def test_flames_rise_at_the_stated_speed() -> None:
     before, at, after = similarity[best - 1 : best + 2]
     rise = best - 10 + 0.5 * (before - after) / (before - 2 * at + after)  # the top of a parabola through three points
     assert 0.7 * 4.6 < rise <= 4.6
+
+
+# -------------------------------------------------------------------------------------------------------------- flag
+
+
+def upper_edge(seed: int, *, n_frames: int, size: int, **knobs: float) -> Array:
+    """(T, columns) rows from the top of the frame to the cloth, in pixels, with the sky left of the pole as a ruler."""
+    video = make("flag", size=size, n_frames=n_frames, seed=seed, **knobs).video.numpy()
+    cloth = abs(video - video[..., :1]).sum(axis=0) > 0.5
+    return np.asarray(cloth.argmax(axis=1), dtype=float)
+
+
+def test_sky_and_pole_stand_still_and_the_flag_does_not() -> None:
+    clips = [make("flag", size=64, n_frames=30, seed=seed).video.numpy() for seed in (0, 1)]
+    for still in (np.s_[:, :, :, :6], np.s_[:, :, 60:, :], np.s_[:, :, :, 62:]):
+        assert np.ptp(clips[0][still], axis=1).max() == 0.0
+        assert np.array_equal(clips[0][still], clips[1][still])
+    assert clips[0][:, :, 10:44, 30:54].std(axis=1).mean() > 0.1
+
+
+def test_the_cloth_is_lifted_more_the_further_it_is_from_the_pole() -> None:
+    # One independent frame a seed: 60 values of a Gaussian of deviation amplitude (1 - exp(-3 u)), rounded to pixels.
+    edges = np.stack([upper_edge(seed, n_frames=1, size=64, amplitude=0.06)[0] for seed in range(60)])
+    for column in (12, 24, 36, 50):
+        u = (column + 0.5) / 64 - 0.10
+        expected = np.hypot(64 * 0.06 * (1 - np.exp(-3 * u)), 1 / np.sqrt(12))
+        # A deviation of 60 values has a relative error of 1 / sqrt(120): three of them.
+        assert edges[:, column].std(ddof=1) == pytest.approx(expected, rel=0.28), column
+
+
+@pytest.mark.parametrize("wind", [0.4, 1.2])
+def test_waves_run_to_the_free_end_with_the_wind(wind: float) -> None:
+    edges = np.stack([upper_edge(seed, n_frames=60, size=128, wind=wind) for seed in range(3)])[:, :, 40:110]
+    waves = edges - edges.mean(axis=(0, 1))
+    lag = 3
+    ahead = [np.mean(waves[:, lag:, 20:50] * waves[:, :-lag, 20 - d : 50 - d]) for d in range(0, 20)]
+    # Pixels in 3 frames; what grows towards the free end, and dies on the way, moves the peak by a pixel or two.
+    assert int(np.argmax(ahead)) == pytest.approx(wind * 128 * lag / 25, abs=2.5)
+
+
+def test_each_wave_of_the_cloth_has_its_own_pole_and_variance() -> None:
+    parameters = flag.FlagParameters(wavelength=0.4, wind=0.9)
+    waves = flag.lattice(Size(32, 32))
+    decay, omega = flag.rates(parameters, waves)
+    cycles = np.arange(-16, 17)
+    kx, ky = 2 * np.pi * cycles[None, :], 2 * np.pi * cycles[:, None]
+    k = np.hypot(kx, ky)
+    assert np.allclose(decay, 0.5 + 0.9 * k / (4 * np.pi))
+    assert np.allclose(omega, 0.9 * kx)  # odd in k: all travel to the right
+    s = flag.variance(parameters, waves)
+    assert s.sum() == pytest.approx(1.0)
+    at = {(m, n): s[16 + m, 16 + n] for m, n in ((0, 2), (0, -2), (0, 4), (2, 2))}
+    # k S k is log-normal around one wave in 0.4, of deviation 0.4, and spread by 0.3 radians.
+    assert at[0, 2] == pytest.approx(at[0, -2])
+    octaves = (np.log(np.array([2, 4]) * 0.4) / 0.4) ** 2 / 2
+    assert at[0, 4] / at[0, 2] == pytest.approx(np.exp(octaves[0] - octaves[1]) / 4)
+    diagonal = (np.log(np.sqrt(8) * 0.4) / 0.4) ** 2 / 2 + (np.pi / 4 / 0.3) ** 2 / 2
+    assert at[2, 2] / at[0, 2] == pytest.approx(np.exp(octaves[0] - diagonal) / 2)
 
 
 # ----------------------------------------------------------------------------------------------------------- pictures

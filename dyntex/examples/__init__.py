@@ -11,13 +11,13 @@ import torch
 
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
-from dyntex.examples import clouds, flame, ocean, ripples, smoke
+from dyntex.examples import clouds, flag, flame, ocean, ripples, smoke
 from dyntex.examples.example import Example, Size
 
 __all__ = ["EXAMPLES", "Example", "make"]
 
 EXAMPLES: dict[str, Example] = {
-    module.EXAMPLE.name: module.EXAMPLE for module in (ocean, smoke, flame, ripples, clouds)
+    module.EXAMPLE.name: module.EXAMPLE for module in (ocean, smoke, flame, ripples, clouds, flag)
 }
 
 
