@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from commands import TINY, done, dyntex
-from dyntex.cli.session import check_not_source, default_place
 from media_files import noise, write_video
 
 from dyntex.errors import InputError, UsageError
 from dyntex.experiment.redact import without_folders
+from dyntex.experiment.session import check_not_source, default_place
 from dyntex.media import read_clip
 from dyntex.media.atomic import check_place
 from dyntex.media.formats import beside, check_writable

@@ -64,13 +64,13 @@ def test_the_second_hangup_does_not_interrupt_the_removing(as_before: None) -> N
 
 
 def test_two_hangups_of_a_training_save_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dyntex.cli.progress import Teller
+    from dyntex.cli.console import ConsoleProgress
 
-    def training(self: Teller, info: object, share: float) -> None:
+    def training(self: ConsoleProgress, info: object, share: float) -> None:
         signal.raise_signal(signal.SIGHUP)
         signal.raise_signal(signal.SIGHUP)
 
-    monkeypatch.setattr(Teller, "training", training)
+    monkeypatch.setattr(ConsoleProgress, "training", training)
     outcome = dyntex("train", "example:ripples", *TINY, "-o", tmp_path / "m", "-q")
     assert outcome.code == 130
     assert outcome.err.startswith("dyntex: stopped after iteration 1; all is saved")
@@ -247,7 +247,7 @@ def test_a_baseline_has_no_model_to_go_on_with(source: Path, tmp_path: Path, mon
 
 
 def test_the_writer_s_own_error_stays_a_dyntex_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dyntex.cli.output import model_kept
+    from dyntex.experiment.output import model_kept
 
     with (
         pytest.raises(DyntexError, match=r"^it broke; the model is kept: dyntex sample 'a b' goes on$"),

@@ -275,12 +275,12 @@ def test_recover_by_a_model(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("--model", "plain", "--method", "lds"), 2, "exclude each other"),
+        (("--model", "plain", "--method", "lds"), 2, "use only one of --model"),
         (("--model", "plain", "--iterations", "3"), 2, "--model has no training"),
-        (("--model", "plain", "--label", "cat"), 2, "--label means nothing to the model"),
+        (("--model", "plain", "--label", "cat"), 2, "trained without conditions: leave out --label"),
         (("--model", "told"), 2, "give --label NAME, one of cat, dog"),
-        (("--label", "cat"), 2, "--label tells a model"),
-        (("--model", "nowhere"), 3, "is no model folder"),
+        (("--label", "cat"), 2, "--label is for a model"),
+        (("--model", "nowhere"), 3, "is not a model folder"),
         (("--model", "plain", "--mask", "wide.npy"), 3, "20x16 pixels"),
     ],
 )

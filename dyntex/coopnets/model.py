@@ -180,13 +180,13 @@ class CoopNets:
         )
         return (Clip(y[0].clamp(-1.0, 1.0).cpu(), self.fps) for y in chunks)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write ``model.safetensors`` and ``config.json``.
 
         The parameters are named ``descriptor.*`` and ``generator.*``, and what was fitted or averaged rather than
         learnt ``buffers.descriptor.*`` and ``buffers.generator.*``.
         """
-        make_folder(folder)
+        folder = make_folder(Path(folder))
         tensors: dict[str, Tensor] = {}
         for name, net in (("descriptor", self.des), ("generator", self.gen)):
             tensors |= {f"{name}.{key}": value for key, value in net.named_parameters()}
@@ -204,12 +204,13 @@ class CoopNets:
         save_json(folder / CONFIG, about)
 
     @classmethod
-    def load(cls, folder: Path, *, device: str | torch.device = "cpu") -> Self:
+    def load(cls, folder: str | Path, *, device: str | torch.device = "cpu") -> Self:
         """Read what :meth:`save` wrote.
 
         Raises:
             InputError: the folder is no model, or its files are damaged or do not belong together.
         """
+        folder = Path(folder)
         about = load_json(folder / CONFIG)
         keys = {"schema_version", "shape", "fps", "iterations", "config"}
         if not isinstance(about, dict) or about.get("schema_version") != SCHEMA_VERSION or not keys <= about.keys():

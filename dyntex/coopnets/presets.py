@@ -260,6 +260,7 @@ PRESETS: dict[str, CoopConfig] = {
         CoopConfig("paper-st", DescriptorConfig((ST,)), ST_GENERATOR, size=64, multiple=16, min_frames=21),
     )
 }
+"""The presets, by name: networks and training settings."""
 
 QUALITIES = {"draft": 60.0, "standard": 300.0, "high": 1800.0}
 """Seconds for a whole command, from reading to the written video, by the name of a quality."""

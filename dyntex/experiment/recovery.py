@@ -58,6 +58,9 @@ def recover(
 ) -> Result:
     """Fill in the missing pixels of a clip, and write it: what ``dyntex recover`` does. Other pixels stay as they are.
 
+    ``label``, ``text`` and ``sketch`` are for a model, as in :func:`sample`; ``preset``, ``iterations`` and ``budget``
+    are for ``method="coop"``. The keywords that are not listed here are those of :func:`synthesize`.
+
     Args:
         damaged: a path, or a clip in memory; of any size and length.
         mask: what is missing: (T, H, W) bool; or the path of an image for all frames, a video or folder (bright), or an
@@ -67,10 +70,6 @@ def recover(
         method: one of :data:`dyntex.inpainting.METHODS`, or ``"coop"`` (training on the damaged clip); by default
             ``"blend"``.
         model: a model of clips or images like this one, in place of a method: its folder, or in memory.
-        label, text, sketch: what the model is to show, as for :func:`sample`.
-        preset, iterations, budget: of the training, with ``"coop"``, as for :func:`synthesize`.
-        background: colour behind a transparent clip, for a format without alpha.
-        seed, device, overwrite, progress, command: as for :func:`synthesize`.
 
     Returns:
         the result; its ``clip`` is the whole clip.

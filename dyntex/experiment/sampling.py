@@ -49,7 +49,8 @@ def sample(
 ) -> Result:
     """Make a new video from a trained model and write it: what ``dyntex sample`` does.
 
-    With the seed of a ``synthesize`` and its other settings, it makes that video again.
+    With the seed of a ``synthesize`` and its other settings, it makes that video again. The keywords that are not
+    listed here are those of :func:`synthesize`.
 
     Args:
         model: a model folder, or a model in memory (on its own device).
@@ -66,7 +67,6 @@ def sample(
         loop: the last frame leads into the first.
         tile: ``"x"`` (left meets right), ``"y"`` (top meets bottom) or ``"xy"``.
         size: side of square frames, or (height, width), where the model can make other sizes than it was trained at.
-        background, grid, seed, device, overwrite, progress, command: as for :func:`synthesize`.
 
     Returns:
         the result.

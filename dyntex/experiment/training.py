@@ -175,6 +175,8 @@ def train(
 ) -> Result:
     """Train on a clip or a set of them, in a run folder, and save the model: what ``dyntex train`` does.
 
+    The keywords that are not listed here are those of :func:`fit`.
+
     Args:
         source: a path or ``"example:NAME"``, or a folder of clips or images (a set).
         out: the folder to save the model to.
@@ -182,8 +184,6 @@ def train(
         checkpoint_every: seconds between checkpoints, at least.
         resume: go on from the run folder's last checkpoint; on a CPU bit for bit as if never interrupted.
         overwrite: replace an earlier model or run.
-        size, start, clip_frames, labels, captions, sketch, preset, config, iterations, budget, quality, seed, device,
-            precision, progress: as for :func:`fit`.
 
     Returns:
         the result: its ``output`` is the model's folder, its ``model`` the model.
