@@ -14,6 +14,7 @@ from dyntex.errors import InputError
 
 STUDIES = {
     "methods": "benchmarks.tasks.comparison:Comparison",
+    "paper-table": "benchmarks.studies.paper_table.table:PaperTable",
     "recovery": "benchmarks.studies.recovery:Recovery",
     "questions": "benchmarks.studies.questions.sweep:Questions",
     "conditions": "benchmarks.studies.conditions.conditions:Conditions",

@@ -100,6 +100,37 @@ for _name, _help in COMPARISON.items():
 
 
 @app.command()
+def paper_table(
+    clips: Clips = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="lds, hosvd, ..., or CoopNets by preset: what stands beside the paper's networks and the variants "
+            "of public codes.",
+            show_default="fast,lds,hosvd,fft-lds,kpcr",
+        ),
+    ] = None,
+    size: Size = None,
+    frames: Frames = None,
+    seeds: Seeds = None,
+    trained: Annotated[
+        Path | None, typer.Option(help="Folder of the networks' trainings.", show_default="none: they have no rows")
+    ] = None,
+    words: Annotated[Path | None, typer.Option(help="JSON with what somebody saw; see the study.")] = None,
+    out: Out = None,
+    shard: Shard = "1/1",
+    quick: Quick = False,
+    quiet: options.Quiet = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """The paper's table with the paper's networks, published numbers beside ours.
+
+    The networks train for hours, by python -m benchmarks.studies.paper_table.training.
+    """
+    _run("paper-table", locals())
+
+
+@app.command()
 def recovery(
     clips: Clips = None,
     methods: Annotated[

@@ -1,8 +1,8 @@
-"""The paper's networks on the benchmark's clips, one job after another: ``python -m benchmarks.paper_training``.
+"""The paper's networks on clips, one job after another: ``python -m benchmarks.studies.paper_table.training``.
 
 A job is a clip and a seed. It trains in a run folder of its own, from which the same command goes on where it was
-killed, and leaves beside the trained networks what the rows of ``docs/results/paper.md`` are made of: eight-bit samples
-of the revised chains and of the generator alone, and both as they were on the way.
+killed, and leaves beside the trained networks what the rows of ``dyntex benchmark paper-table`` are made of: eight-bit
+samples of the revised chains and of the generator alone, and both as they were on the way.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LOG = logging.getLogger(__name__)
 SNAPSHOTS = (1, 10, 100, 1000)
 """Iterations after which the chains are kept."""
 
-SAMPLES = "samples.npz"
+DRAWN = "samples.npz"
 KINDS = ("revised", "generator")
 """y_rev, which the paper shows, and g(z), from which it was revised."""
 
@@ -127,7 +127,7 @@ def train(job: Job, root: Path, config: CoopConfig, *, n_frames: int = 64) -> di
         except StoppedError:
             keep_snapshot(run, split, wanted)
     keep_snapshot(run, split, wanted)
-    save_arrays(folder / SAMPLES, samples(model, split, seed=job.seed))
+    save_arrays(folder / DRAWN, samples(model, split, seed=job.seed))
     model.save(folder / "model")
     seconds = round(time.monotonic() - began, 1)
     result = {"clip": job.source.name, "seed": job.seed, "iterations": config.iterations, "last_session": seconds}

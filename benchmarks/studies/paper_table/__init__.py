@@ -1,0 +1,1 @@
+"""The paper's table with the paper's networks, ``dyntex benchmark paper-table``, and their trainings."""
