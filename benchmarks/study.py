@@ -65,8 +65,6 @@ class Study(Protocol):
     """
 
     name: ClassVar[str]
-    QUICK: ClassVar[Mapping[str, Any]]
-    """Fields for a look at the whole in a minute; never a number to quote."""
 
     def cells(self) -> Iterable[Cell]: ...
 
@@ -79,14 +77,29 @@ class Study(Protocol):
         ...
 
 
-def unkept(default: Any) -> Any:
-    """A field that says how the work is done, and not what is asked: no number depends on it."""
-    return field(default=default, metadata={"kept": False})
+def setting(
+    default: Any = dataclasses.MISSING,
+    *,
+    quick: Any = dataclasses.MISSING,
+    is_kept: bool = True,
+    is_sources: bool = False,
+) -> Any:
+    """A field of a study.
+
+    Args:
+        default: where nothing is asked.
+        quick: its value for a look at the whole in a minute; of clips, the words for them.
+        is_kept: whether it is asked for in ``config.json``; if not, it says how the work is done, and no number
+            depends on it.
+        is_sources: whether it holds clips, or other files, which are known by their content.
+    """
+    return field(default=default, metadata={"quick": quick, "is_kept": is_kept, "is_sources": is_sources})
 
 
-def sources(**default: Any) -> Any:
-    """A field of clips, or of other files, which are known by their content; with ``default=()`` there may be none."""
-    return field(metadata={"sources": True}, **default)
+def quick_of(kind: type[Study]) -> dict[str, Any]:
+    """The fields that make a study quick."""
+    found = {f.name: f.metadata.get("quick", dataclasses.MISSING) for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return {name: value for name, value in found.items() if value is not dataclasses.MISSING}
 
 
 def path_of(*names: object) -> str:
@@ -257,11 +270,11 @@ def config_of(study: Study, command: str) -> dict[str, Any]:
 
 def _fields(study: Any) -> list[dataclasses.Field[Any]]:
     """The fields of a study, or of its class, that say what is asked."""
-    return [f for f in dataclasses.fields(study) if f.init and f.metadata.get("kept", True)]
+    return [f for f in dataclasses.fields(study) if f.init and f.metadata.get("is_kept", True)]
 
 
 def _plain(f: dataclasses.Field[Any], value: Any) -> Any:
-    if f.metadata.get("sources"):
+    if f.metadata.get("is_sources"):
         return {source.name: source.digest() for source in value}
     return list(value) if isinstance(value, tuple) else value
 

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, make_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ from benchmarks import catalogue
 from benchmarks.data import Source
 from benchmarks.record import Settings, load_record, save_record
 from benchmarks.report.markdown import Table
-from benchmarks.study import PAGE, RESULTS, Cell, Results, Row, Shard, path_of, run, sources, unkept
+from benchmarks.study import PAGE, RESULTS, Cell, Results, Row, Shard, path_of, quick_of, run, setting
 from dyntex.errors import InputError, MissingDependencyError, UsageError
 
 
@@ -36,14 +36,13 @@ class Powers:
     """Squares and cubes of the seeds, by clip; ``note`` is asked for the cubes alone."""
 
     name: ClassVar[str] = "powers"
-    QUICK: ClassVar[Mapping[str, Any]] = {}
 
-    clips: tuple[Source, ...] = sources()
+    clips: tuple[Source, ...] = setting(is_sources=True)
     powers: tuple[int, ...] = (2, 3)
     seeds: int = 3
     scale: int = 1
-    rates: Rates = unkept(Rates())  # noqa: RUF009
-    on_make: Callable[[Cell, Path], None] = unkept(lambda cell, out: None)  # noqa: RUF009
+    rates: Rates = setting(Rates(), is_kept=False)  # noqa: RUF009
+    on_make: Callable[[Cell, Path], None] = setting(lambda cell, out: None, is_kept=False)  # noqa: RUF009
     made: list[str] = field(default_factory=list, init=False, compare=False)
 
     def cells(self) -> Iterator[Cell]:
@@ -290,7 +289,7 @@ def test_every_study_is_found_and_has_cells_of_their_own(name: str):
     kind = catalogue.find(name)
     assert kind.name == name
     words = {"clips": CLIPS} if "clips" in kind.__dataclass_fields__ else {}  # type: ignore[attr-defined]
-    quick = {key: value for key, value in kind.QUICK.items() if key != "clips"}
+    quick = {key: value for key, value in quick_of(kind).items() if key != "clips"}
     try:
         study = kind(**(quick | words))
     except MissingDependencyError:

@@ -37,7 +37,7 @@ def page(results: dict[str, Any]) -> list[str | Table]:
         setting(results),
     ]
     for task in results["config"]["tasks"]:
-        parts += [f"## {TITLES[task]}", CAPTIONS[task], _table(rows, task)]
+        parts += [f"## {TITLES[task]}", CAPTIONS[task], task_table(rows, task)]
         if task == "paper" and (ahead := margins(rows)):
             parts += ["### CoopNets against the publication's margins", MARGINS, ahead]
         if task == "statistics":
@@ -48,12 +48,14 @@ def page(results: dict[str, Any]) -> list[str | Table]:
     return parts
 
 
-def _table(all_rows: Sequence[Row], task: str) -> Table:
+def task_table(all_rows: Sequence[Row], task: str) -> Table:
+    """The table of a task: a line a method, and a line a control, in italics; the best method in bold."""
     lines, columns = table(all_rows, task), COLUMNS[task]
     winners = best(lines, task)
     rows = []
     for i, line in enumerate(lines):
-        name = f"*{line.method}*" if line.control else line.method
+        name = line.method + (f" ({line.failed} failed)" if line.failed else "")
+        name = f"*{name}*" if line.control else name
         cells = [shown(cell, column) for cell, column in zip(line.cells, columns, strict=True)]
         cells = [f"**{cell}**" if winners[c] == i else cell for c, cell in enumerate(cells)]
         rows.append([name, *cells])

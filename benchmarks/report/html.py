@@ -8,15 +8,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.report.comparison_page import task_table
+from benchmarks.report.markdown import Table
 from benchmarks.report.plots import clip_bars, horizons, names_of, spectra
 from benchmarks.report.protocol import CAPTIONS, TITLES, protocol, setting
-from benchmarks.report.summary import COLUMNS, Column, Summary, best, column_of, per_clip, shown, table
+from benchmarks.report.summary import Column, Row, column_of, per_clip, shown
+from benchmarks.study import name_of
 from benchmarks.tasks.comparison import LOSSLESS
 from dyntex.clip import Clip
-from dyntex.experiment.report.page import data_uri, png_uri
+from dyntex.experiment.report.page import code, data_uri, figure, heading, image, page, paragraph, png_uri
+from dyntex.experiment.report.report import BASE_STYLE
 from dyntex.media import read_clip, write_clip
 
 REPORT = "report.html"
+TITLE = "Dynamic texture benchmark"
 QUALITY = 20
 """H.264's rate factor of the embedded videos; what was measured is the lossless one."""
 
@@ -34,84 +39,64 @@ MARKS = {"paper": ("mean-frame", "later-real"), "statistics": ("reversed-real", 
 
 
 def write_report(results: dict[str, Any], folder: Path) -> Path:
-    """Write the report of a benchmark into its folder, from whose videos it is made.
+    """Write the report of a comparison into its folder, from whose videos it is made.
 
     Args:
         results: as ``results.json`` holds them.
-        folder: of the benchmark.
+        folder: of the comparison.
 
     Returns:
         the file.
     """
-    config = results["config"]
     body = [
-        "<h1>Dynamic texture benchmark</h1>",
-        _p(protocol(results)),
-        f"<pre>{html.escape(results['command'])}</pre>" if results["command"] else "",
-        _p(setting(results), soft=True),
-        *(_task(results, task) for task in config["tasks"]),
+        heading(TITLE, level=1),
+        paragraph(protocol(results)),
+        code(results["command"]) if results["command"] else "",
+        paragraph(setting(results), soft=True),
+        *(_task(results["rows"], task) for task in results["config"]["tasks"]),
         *_clips(results, folder),
     ]
-    style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
-    page = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>Dynamic texture benchmark</title>\n<style>\n{style}</style></head>\n<body>\n"
-        + "\n".join(body)
-        + "\n</body></html>\n"
-    )
-    (folder / REPORT).write_text(page, encoding="utf-8")
+    sheets = (BASE_STYLE, Path(__file__).with_name("report.css"))
+    style = "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
+    (folder / REPORT).write_text(page(TITLE, body, style=style), encoding="utf-8")
     return folder / REPORT
 
 
-def _p(text: str, *, soft: bool = False) -> str:
-    return f"<p{' class=soft' if soft else ''}>{html.escape(text)}</p>"
-
-
-def _task(results: dict[str, Any], task: str) -> str:
-    rows = results["rows"]
+def _task(rows: Sequence[Row], task: str) -> str:
     methods, controls = names_of(rows, task)
-    parts = [f"<h2>{html.escape(TITLES[task])}</h2>", _p(CAPTIONS[task], soft=True), _table(rows, task)]
+    parts = [heading(TITLES[task]), paragraph(CAPTIONS[task], soft=True), table_html(task_table(rows, task))]
     failed = [row for row in rows if row["task"] == task and row["status"] == "failed"]
-    parts += [
-        _p(f"Failed: {row['method']} on {row['clip']}, seed {row['seed']}: {row['reason']}", soft=True)
-        for row in failed
-    ]
+    parts += [paragraph(f"Failed: {name_of(row)}: {row['reason']}", soft=True) for row in failed]
     if task in MARKS and methods:
         marks = [name for name in MARKS[task] if name in controls]
-        figure = clip_bars(rows, task, column_of(task, HEADLINES[task]), methods=methods, controls=marks)
-        parts.append(_figure(figure, "Clip by clip; thin lines are the standard deviation over seeds."))
+        drawn = clip_bars(rows, task, column_of(task, HEADLINES[task]), methods=methods, controls=marks)
+        parts.append(_figure(drawn, "Clip by clip; thin lines are the standard deviation over seeds."))
     if task == "extrapolation":
         parts.append(_figure(horizons(rows, methods, controls), "Mean over seeds and clips."))
     return "\n".join(parts)
 
 
-def _table(rows: Sequence[dict[str, Any]], task: str) -> str:
-    lines, columns = table(rows, task), COLUMNS[task]
-    winners = best(lines, task)
-    head = "".join(f"<th>{html.escape(title)}</th>" for title in ("method", *(c.title for c in columns)))
-    body = []
-    for i, line in enumerate(lines):
-        first = line.control and (i == 0 or not lines[i - 1].control)
-        kind = " ".join(["control"] * line.control + ["first"] * first)
-        cells = "".join(_cell(line.cells[c], column, winners[c] == i) for c, column in enumerate(columns))
-        name = line.method + (f" ({line.failed} failed)" if line.failed else "")
-        body.append(f'<tr class="{kind}"><td>{html.escape(name)}</td>{cells}</tr>')
+def table_html(table: Table) -> str:
+    """A table of a page as HTML; what Markdown shows in italics in the first column is a control's row."""
+    head = "".join(f"<th>{html.escape(title)}</th>" for title in table.header)
+    body, was_control = [], False
+    for first, *cells in table.rows:
+        is_control = first.startswith("*")
+        kind = " ".join(["control"] * is_control + ["first"] * (is_control and not was_control))
+        was_control = is_control
+        body.append(f'<tr class="{kind}"><td>{html.escape(first.strip("*"))}</td>{"".join(map(_cell, cells))}</tr>')
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
 
 
-def _cell(summary: Summary, column: Column, wins: bool) -> str:
-    mean, _, std = shown(summary, column).partition(" ± ")
+def _cell(text: str) -> str:
+    mean, _, std = html.escape(text.strip("*")).partition(" ± ")
     spread = f' <span class="std">± {std}</span>' if std else ""
-    return f"<td{' class=best' if wins else ''}>{mean}{spread}</td>"
+    return f"<td{' class=best' if text.startswith('**') else ''}>{mean}{spread}</td>"
 
 
 def _figure(svg: str, caption: str) -> str:
     # As an image, not inline: the ids of several inline figures would clash.
-    return (
-        f'<figure><img src="{data_uri("image/svg+xml", svg.encode())}" alt="{html.escape(caption)}">'
-        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-    )
+    return figure(image(data_uri("image/svg+xml", svg.encode()), alt=caption), caption=caption)
 
 
 def _clips(results: dict[str, Any], folder: Path) -> Iterator[str]:
@@ -119,8 +104,8 @@ def _clips(results: dict[str, Any], folder: Path) -> Iterator[str]:
     exhibits = {clip: dict(_exhibits(results, folder, clip)) for clip in results["config"]["clips"]}
     if not any(exhibits.values()):
         return
-    yield "<h2>Clips</h2>"
-    yield _p(
+    yield heading("Clips")
+    yield paragraph(
         "Free samples of seed 0 beside the real frames that they were learnt from and the held-out ones. Under each "
         "video its x-t slice: the middle row of pixels, time downwards.",
         soft=True,
@@ -138,10 +123,10 @@ def _clips(results: dict[str, Any], folder: Path) -> Iterator[str]:
                 if name in found.get(clip, {})
             ]
             strip.append(_exhibit(name, made, words))
-        figure = spectra(seen, results["config"]["methods"])
+        drawn = spectra(seen, results["config"]["methods"])
         yield (
             f"<details{' open' * (i < 2)}><summary>{html.escape(clip)}</summary>"
-            f'<div class="strip">{"".join(strip)}</div>{_figure(figure, "Temporal power spectrum, mean over pixels.")}'
+            f'<div class="strip">{"".join(strip)}</div>{_figure(drawn, "Temporal power spectrum, mean over pixels.")}'
             "</details>"
         )
 

@@ -19,7 +19,7 @@ from baselines import METHODS
 from benchmarks.cpu_budget import CpuBudget
 from benchmarks.data import Source, Split, named, split_of
 from benchmarks.report.markdown import Table
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of, sources
+from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from benchmarks.tasks.quality import SAMPLES, measure, rng_for
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
@@ -58,18 +58,12 @@ class Ablation:
     """
 
     name: ClassVar[str] = "ablation"
-    QUICK: ClassVar[Mapping[str, Any]] = {
-        "clips": ("example:ripples",),
-        "size": 32,
-        "frames": 24,
-        "seconds": (1.0,),
-    }
 
-    clips: tuple[Source, ...] = sources()
-    size: int = 64
-    frames: int = 64
+    clips: tuple[Source, ...] = setting(is_sources=True, quick=("example:ripples",))
+    size: int = setting(64, quick=32)
+    frames: int = setting(64, quick=24)
     trained: tuple[str, ...] = ("all",)
-    seconds: tuple[float, ...] = (30.0, 60.0, 120.0, 300.0)
+    seconds: tuple[float, ...] = setting((30.0, 60.0, 120.0, 300.0), quick=(1.0,))
 
     def __post_init__(self) -> None:
         known = ("all", "none", *(source.name for source in self.clips))

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from benchmarks.data import Source, named
 from benchmarks.ladder import CORRUPTIONS, climb
 from benchmarks.metrics.statistics import STATISTICS
 from benchmarks.report.markdown import Table
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of, sources
+from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,10 @@ class Degradations:
     """
 
     name: ClassVar[str] = "degradations"
-    QUICK: ClassVar[Mapping[str, Any]] = {"clips": ("example:ripples",), "size": 32, "frames": 24}
 
-    clips: tuple[Source, ...] = sources()
-    size: int = 64
-    frames: int = 64
+    clips: tuple[Source, ...] = setting(is_sources=True, quick=("example:ripples",))
+    size: int = setting(64, quick=32)
+    frames: int = setting(64, quick=24)
 
     def cells(self) -> Iterator[Cell]:
         for source in self.clips:

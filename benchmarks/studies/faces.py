@@ -8,7 +8,7 @@ them given the seen pixels; or, with OpenCV's, none.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -22,7 +22,7 @@ from benchmarks.cpu_budget import CpuBudget
 from benchmarks.metrics.psnr_ssim import psnr
 from benchmarks.model_cache import trained
 from benchmarks.report.markdown import Table
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of
+from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.clip import Clip
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import preset
@@ -51,9 +51,8 @@ class Faces:
     """
 
     name: ClassVar[str] = "faces"
-    QUICK: ClassVar[Mapping[str, Any]] = {"seconds": 2.0}
 
-    seconds: float = 150.0
+    seconds: float = setting(150.0, quick=2.0)
 
     def cells(self) -> Iterator[Cell]:
         common = {"faces": N_FACES, "side": SIDE, "hole": [HOLE.start, HOLE.stop]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -15,7 +15,7 @@ from torch.utils.flop_counter import flop_registry
 
 from benchmarks.reference import Reference, parts
 from benchmarks.report.markdown import Table
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of, unkept
+from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import nothing
 from dyntex.coopnets.presets import preset
@@ -41,12 +41,11 @@ class Iteration:
     """
 
     name: ClassVar[str] = "iteration"
-    QUICK: ClassVar[Mapping[str, Any]] = {"frames": 16, "rounds": 1}
 
     presets: tuple[str, ...] = ("paper-fc64",)
-    frames: int | None = None
-    rounds: int = 2
-    device: str = unkept("cpu")
+    frames: int | None = setting(None, quick=16)
+    rounds: int = setting(2, quick=1)
+    device: str = setting("cpu", is_kept=False)
 
     def __post_init__(self) -> None:
         for name in self.presets:

@@ -18,7 +18,7 @@ import torch
 from baselines import METHODS
 from benchmarks.data import Source, clip_of, named
 from benchmarks.report.markdown import Table
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of, sources
+from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.clip import Clip
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import FAST
@@ -48,17 +48,11 @@ class Loops:
     """
 
     name: ClassVar[str] = "loops"
-    QUICK: ClassVar[Mapping[str, Any]] = {
-        "clips": ("example:ripples",),
-        "size": 32,
-        "frames": 64,
-        "seeds": 2,
-    }
 
-    clips: tuple[Source, ...] = sources()
-    size: int = 64
-    frames: int = 64
-    seeds: int = 5
+    clips: tuple[Source, ...] = setting(is_sources=True, quick=("example:ripples",))
+    size: int = setting(64, quick=32)
+    frames: int = setting(64, quick=64)
+    seeds: int = setting(5, quick=2)
     iterations: int = 2
 
     def cells(self) -> Iterator[Cell]:

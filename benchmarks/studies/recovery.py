@@ -17,7 +17,7 @@ from benchmarks.data import Source, clip_of, named
 from benchmarks.metrics.psnr_ssim import SSIM_WINDOW, decibels, ssim
 from benchmarks.report.markdown import Table
 from benchmarks.studies.recovery_masks import NAMES, masks, shipped_mask
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of, sources
+from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError, suggest
 from dyntex.inpainting import METHODS, recover
@@ -43,19 +43,13 @@ class Recovery:
     """
 
     name: ClassVar[str] = "recovery"
-    QUICK: ClassVar[Mapping[str, Any]] = {
-        "clips": ("example:ripples", "example:flame"),
-        "size": 32,
-        "frames": 24,
-        "seeds": 1,
-    }
 
-    clips: tuple[Source, ...] = sources()
+    clips: tuple[Source, ...] = setting(is_sources=True, quick=("example:ripples", "example:flame"))
     methods: tuple[str, ...] = tuple(METHODS)
-    size: int = 64
-    frames: int = 64
-    seeds: int = 3
-    masks: tuple[Source, ...] = sources(default=())
+    size: int = setting(64, quick=32)
+    frames: int = setting(64, quick=24)
+    seeds: int = setting(3, quick=1)
+    masks: tuple[Source, ...] = setting((), is_sources=True)
 
     def __post_init__(self) -> None:
         if self.size < SSIM_WINDOW:

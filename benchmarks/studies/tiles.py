@@ -20,7 +20,7 @@ from torch import Tensor
 
 from benchmarks.data import Source, Split, named, split_clip
 from benchmarks.report.markdown import Table
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of, sources
+from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.clip import Clip
 from dyntex.coopnets.capabilities import resized
 from dyntex.coopnets.model import CoopNets
@@ -44,21 +44,13 @@ class Tiles:
     """
 
     name: ClassVar[str] = "tiles"
-    QUICK: ClassVar[Mapping[str, Any]] = {
-        "clips": ("example:ripples",),
-        "size": 32,
-        "frames": 24,
-        "grown": 2,
-        "parts": 2,
-        "iterations": 1,
-    }
 
-    clips: tuple[Source, ...] = sources()
-    size: int = 128
-    frames: int = 60
-    grown: int = 4
-    parts: int = 4
-    iterations: int = FAST_ST.iterations
+    clips: tuple[Source, ...] = setting(is_sources=True, quick=("example:ripples",))
+    size: int = setting(128, quick=32)
+    frames: int = setting(60, quick=24)
+    grown: int = setting(4, quick=2)
+    parts: int = setting(4, quick=2)
+    iterations: int = setting(FAST_ST.iterations, quick=1)
 
     def cells(self) -> Iterator[Cell]:
         shape = {"size": self.size, "frames": self.frames, "grown": self.grown, "parts": self.parts}

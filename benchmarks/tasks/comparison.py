@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ from benchmarks.model_cache import trained
 from benchmarks.record import load_record, save_record
 from benchmarks.report.comparison_page import page
 from benchmarks.report.markdown import Table
-from benchmarks.study import Cell, Results, Row, path_of, sources, unkept
+from benchmarks.study import Cell, Results, Row, path_of, setting
 from benchmarks.tasks.cost import measure_speed
 from benchmarks.tasks.quality import TASKS, check_task, draw, draw_control, measure
 from dyntex.clip import Clip
@@ -52,25 +52,17 @@ class Comparison:
     """
 
     name: ClassVar[str] = "methods"
-    QUICK: ClassVar[Mapping[str, Any]] = {
-        "clips": ("example:ripples", "example:flame"),
-        "methods": ("lds", "hosvd", "fast"),
-        "size": 32,
-        "frames": 24,
-        "seeds": 1,
-        "iterations": 10,
-    }
 
-    clips: tuple[Source, ...] = sources()
+    clips: tuple[Source, ...] = setting(is_sources=True, quick=("example:ripples", "example:flame"))
     tasks: tuple[str, ...] = TASKS
-    methods: tuple[str, ...] = ("lds", "fft-lds", "hosvd", "kpcr", "fast")
-    size: int = 64
-    frames: int = 64
-    seeds: int = 3
-    iterations: int | None = None
+    methods: tuple[str, ...] = setting(("lds", "fft-lds", "hosvd", "kpcr", "fast"), quick=("lds", "hosvd", "fast"))
+    size: int = setting(64, quick=32)
+    frames: int = setting(64, quick=24)
+    seeds: int = setting(3, quick=1)
+    iterations: int | None = setting(None, quick=10)
     budget: float | None = None
-    device: str = unkept("cpu")
-    keep_models: bool = unkept(True)
+    device: str = setting("cpu", is_kept=False)
+    keep_models: bool = setting(True, is_kept=False)
     _last: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from fractions import Fraction
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.methods import fit
 from dyntex.clip import Clip
 from dyntex.errors import MemoryLimitError
+from dyntex.experiment.memory import peak_rss_bytes
 
 
 def measure_speed(method: str, clip: Clip, *, seed: int, device: str, **training: Any) -> dict[str, Any]:
@@ -65,7 +63,7 @@ def _measure(
     torch.set_num_threads(n_threads)
     train = Clip.from_uint8(frames, fps)
     rng = torch.Generator(device).manual_seed(seed)
-    base = peak_bytes()
+    base = peak_rss_bytes()
     began = time.perf_counter()
     fitted = fit(method, train, rng=rng, **training)
     fit_seconds = time.perf_counter() - began
@@ -76,21 +74,7 @@ def _measure(
     return {
         "fit_seconds": fit_seconds,
         "frames_per_second": train.n_frames / seconds,
-        "peak_mb": peak_bytes() / 2**20,
+        "peak_mb": peak_rss_bytes() / 2**20,
         "base_mb": base / 2**20,
         "n_parameters": fitted.n_parameters,
     }
-
-
-def peak_bytes() -> int:
-    """The largest resident memory of this process so far.
-
-    On Linux from /proc, because there ``ru_maxrss`` of a new process starts from that of the one that began it.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

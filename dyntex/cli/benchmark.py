@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -21,7 +23,7 @@ Clips = Annotated[
     list[str] | None,
     typer.Option(
         help="A folder of clips, files, example:NAME, or examples; repeat or join by commas.",
-        show_default="examples; two of them with --quick",
+        show_default="examples; one or two of them with --quick",
     ),
 ]
 Methods = Annotated[
@@ -35,10 +37,60 @@ Size = Annotated[int | None, typer.Option(help="Side of the square frames.", sho
 Frames = Annotated[int | None, typer.Option(help="Frames of a clip to learn from.", show_default="64; of tiles 60")]
 Seeds = Annotated[int | None, typer.Option(help="How many.", show_default="3; of loops 5")]
 Iterations = Annotated[int | None, typer.Option(help="Of the networks; by default the preset's, of loops 2.")]
+Budget = Annotated[float | None, typer.Option(help="Seconds to train a network, in place of --iterations.")]
 Seconds = Annotated[float | None, typer.Option(help="Seconds of the processor to train a network.")]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the results.", show_default="benchmark-NAME")]
-Shard = Annotated[str, typer.Option(help="i/n: do the i-th of n parts, to be merged.")]
-Quick = Annotated[bool, typer.Option("--quick", help="Tiny: a look at the whole, never a number to quote.")]
+Models = Annotated[
+    bool, typer.Option("--models/--no-models", help="Keep the trained networks, so that none is trained again.")
+]
+Rivals = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--methods",
+        help="lds, hosvd, ..., or CoopNets by preset: what stands beside the paper's networks and public variants.",
+        show_default="fast,lds,hosvd,fft-lds,kpcr",
+    ),
+]
+Trainings = Annotated[
+    Path | None,
+    typer.Option("--trained", help="Folder of the networks' trainings.", show_default="none: they have no rows"),
+]
+Words = Annotated[Path | None, typer.Option(help="JSON with what somebody saw; see the study.")]
+RecoveryMethods = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--methods", help="blend, kriging, texture, lds, interpolate, median, telea.", show_default="all of them"
+    ),
+]
+Masks = Annotated[list[str] | None, typer.Option(help="An .npz of another mask, 1 where missing; repeat for more.")]
+Parts = Annotated[list[str] | None, typer.Option(help="digits, textures, sketch, text.", show_default="all of them")]
+SmallSize = Annotated[int | None, typer.Option("--size", help="Side of the square frames.", show_default="32")]
+Seed = Annotated[int | None, typer.Option(help="Of all randomness.", show_default="0")]
+Trained = Annotated[
+    list[str] | None, typer.Option(help="Names of the clips to train on, all, or none.", show_default="all")
+]
+Lengths = Annotated[
+    list[str] | None, typer.Option("--seconds", help="Lengths of training.", show_default="30,60,120,300")
+]
+Grown = Annotated[int | None, typer.Option(help="Times as high and wide.", show_default="4")]
+NParts = Annotated[int | None, typer.Option("--parts", help="Of the large frame, to score.", show_default="4")]
+Presets = Annotated[list[str] | None, typer.Option(help="Of the paper.", show_default="paper-fc64")]
+
+COMMON: dict[str, tuple[Any, Any]] = {
+    "out": (
+        Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the results; by default benchmark-NAME.")],
+        None,
+    ),
+    "shard": (Annotated[str, typer.Option(help="i/n: do the i-th of n parts, to be merged.")], "1/1"),
+    "quick": (
+        Annotated[bool, typer.Option("--quick", help="Tiny: a look at the whole, never a number to quote.")],
+        False,
+    ),
+    "quiet": (options.Quiet, False),
+    "as_json": (options.AsJson, False),
+    "task": (Annotated[list[str] | None, typer.Option(hidden=True)], None),
+    "reference": (Annotated[bool, typer.Option("--reference", hidden=True)], False),
+}
+"""Options of every study, with their defaults."""
 
 COMPARISON = {
     "paper": "PSNR and SSIM of synthesized frames against the observed ones, as the paper has them.",
@@ -49,7 +101,36 @@ COMPARISON = {
 OLD = {"ladder": "degradations", "tables": "page"}
 """Commands by the names that they had, and have."""
 
+Command = Callable[..., None]
+
 app = typer.Typer()
+
+
+def _study(command: Command, run: Callable[..., None]) -> Command:
+    """A command whose options are those of a signature and the common ones, which are handed to ``run`` by name."""
+    kinds = get_type_hints(command, include_extras=True)
+    kinds.pop("return", None)
+    kinds |= {name: kind for name, (kind, _) in COMMON.items()}
+    defaults = {name: p.default for name, p in inspect.signature(command).parameters.items()}
+    defaults |= {name: default for name, (_, default) in COMMON.items()}
+
+    @functools.wraps(command)
+    def called(**given: Any) -> None:
+        run(**given)
+
+    called.__annotations__ = kinds
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kinds[name])
+        for name, default in defaults.items()
+    ]
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return called
+
+
+def _command(command: Command) -> Command:
+    """Register a study's command: the name and the options of its signature are those of the study and its fields."""
+    name = command.__name__.replace("_", "-")
+    return app.command(name)(_study(command, lambda **given: _run(name, given, folder=f"benchmark-{name}")))
 
 
 def compare(
@@ -60,227 +141,114 @@ def compare(
     frames: Frames = None,
     seeds: Seeds = None,
     iterations: Iterations = None,
-    budget: Annotated[float | None, typer.Option(help="Seconds to train a network, in place of --iterations.")] = None,
+    budget: Budget = None,
     device: options.Device = "auto",
-    models: Annotated[
-        bool, typer.Option("--models/--no-models", help="Keep the trained networks, so that none is trained again.")
-    ] = True,
-    out: Out = None,
-    shard: Shard = "1/1",
-    quick: Quick = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
-    task: Annotated[list[str] | None, typer.Option(hidden=True)] = None,
-    reference: Annotated[bool, typer.Option("--reference", hidden=True)] = False,
+    models: Models = True,
 ) -> None:
     """Fit every method to every clip, and measure what it makes beside controls: paper, statistics, extrapolation and
-    speed, or the one that is named. Options follow the name.
+    speed, or what is named. Options follow the name.
 
     A killed benchmark goes on where it was: give the same command again. `dyntex benchmark merge` joins parts, and
     `dyntex benchmark page` writes the tables as Markdown.
     """
-    if task or reference:
-        names = ["iteration"] if reference else [name for word in task or () for name in word.split(",")]
-        now = " and ".join(f"dyntex benchmark {name}" for name in names)
-        raise UsageError(f"{'--reference' if reference else '--task'} is a command of its own: {now}")
-    given = {name: value for name, value in locals().items() if name not in ("context", "task", "reference")}
-    if context.invoked_subcommand is not None:
-        early = [f"--{key}" for key, value in given.items() if value not in (None, False, "auto", "1/1", True)]
-        if early:
-            raise UsageError(f"{', '.join(early)} before {context.invoked_subcommand}: give options after the name")
-        return
+
+
+def _compare(context: typer.Context, **given: Any) -> None:
     named = context.info_name in COMPARISON
-    given["tasks"] = [context.info_name] if named else None
-    _run("methods", given, folder=f"benchmark-{context.info_name}" if named else "benchmark")
+    if context.invoked_subcommand is None:
+        given["tasks"] = [context.info_name] if named else None
+        _run("methods", given, folder=f"benchmark-{context.info_name}" if named else "benchmark")
+        return
+    _refuse_old(given)
+    early = [name for name in given if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"]
+    if early:
+        raise UsageError(f"--{early[0]} before {context.invoked_subcommand}: give options after the name")
 
 
-app.callback(invoke_without_command=True)(compare)
+app.callback(invoke_without_command=True)(_study(compare, _compare))
 for _name, _help in COMPARISON.items():
-    app.command(_name, help=_help)(compare)
+    app.command(_name, help=_help)(_study(compare, _compare))
 
 
-@app.command()
+@_command
 def paper_table(
     clips: Clips = None,
-    methods: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="lds, hosvd, ..., or CoopNets by preset: what stands beside the paper's networks and the variants "
-            "of public codes.",
-            show_default="fast,lds,hosvd,fft-lds,kpcr",
-        ),
-    ] = None,
+    methods: Rivals = None,
     size: Size = None,
     frames: Frames = None,
     seeds: Seeds = None,
-    trained: Annotated[
-        Path | None, typer.Option(help="Folder of the networks' trainings.", show_default="none: they have no rows")
-    ] = None,
-    words: Annotated[Path | None, typer.Option(help="JSON with what somebody saw; see the study.")] = None,
-    out: Out = None,
-    shard: Shard = "1/1",
-    quick: Quick = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
+    trained: Trainings = None,
+    words: Words = None,
 ) -> None:
     """The paper's table with the paper's networks, published numbers beside ours.
 
     The networks train for hours, by python -m benchmarks.studies.paper_table.training.
     """
-    _run("paper-table", locals())
 
 
-@app.command()
+@_command
 def recovery(
     clips: Clips = None,
-    methods: Annotated[
-        list[str] | None,
-        typer.Option(help="blend, kriging, texture, lds, interpolate, median, telea.", show_default="all"),
-    ] = None,
+    methods: RecoveryMethods = None,
     size: Size = None,
     frames: Frames = None,
     seeds: Seeds = None,
-    masks: Annotated[list[str] | None, typer.Option(help="An .npz of another mask, 1 where missing; repeat.")] = None,
-    out: Out = None,
-    shard: Shard = "1/1",
-    quick: Quick = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
+    masks: Masks = None,
 ) -> None:
     """Hide parts of clips by the masks of the literature, and measure how far from them each method fills the holes."""
-    _run("recovery", locals())
 
 
-@app.command()
-def questions(
-    clips: Clips = None,
-    frames: Frames = None,
-    seconds: Seconds = None,
-    seeds: Seeds = None,
-    out: Out = None,
-    shard: Shard = "1/1",
-    quick: Quick = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
-) -> None:
+@_command
+def questions(clips: Clips = None, frames: Frames = None, seconds: Seconds = None, seeds: Seeds = None) -> None:
     """Cooperative training beside each network alone, a VAE and a GAN of the same networks: the paper's questions."""
-    _run("questions", locals())
 
 
-@app.command()
+@_command
 def conditions(
-    clips: Clips = None,
-    parts: Annotated[list[str] | None, typer.Option(help="digits, textures, sketch, text.", show_default="all")] = None,
-    seconds: Seconds = None,
-    size: Annotated[int | None, typer.Option(help="Side of the square frames.", show_default="32")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of all randomness.", show_default="0")] = None,
-    out: Out = None,
-    shard: Shard = "1/1",
-    quick: Quick = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
+    clips: Clips = None, parts: Parts = None, seconds: Seconds = None, size: SmallSize = None, seed: Seed = None
 ) -> None:
     """Whether models do what labels, sketches and texts say."""
-    _run("conditions", locals())
 
 
-@app.command()
+@_command
 def ablation(
-    clips: Clips = None,
-    size: Size = None,
-    frames: Frames = None,
-    trained: Annotated[
-        list[str] | None, typer.Option(help="Names of the clips to train on, all, or none.", show_default="all")
-    ] = None,
-    seconds: Annotated[
-        list[str] | None, typer.Option(help="Lengths of training.", show_default="30,60,120,300")
-    ] = None,
-    out: Out = None,
-    shard: Shard = "1/1",
-    quick: Quick = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
+    clips: Clips = None, size: Size = None, frames: Frames = None, trained: Trained = None, seconds: Lengths = None
 ) -> None:
     """What each part of the preset fast is worth, and what training adds."""
-    _run("ablation", locals())
 
 
-@app.command()
-def faces(
-    seconds: Seconds = None,
-    out: Out = None,
-    shard: Shard = "1/1",
-    quick: Quick = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
-) -> None:
+@_command
+def faces(seconds: Seconds = None) -> None:
     """Faces with a hole, filled by a model that learned other faces."""
-    _run("faces", locals())
 
 
-@app.command()
+@_command
 def loops(
-    clips: Clips = None,
-    size: Size = None,
-    frames: Frames = None,
-    seeds: Seeds = None,
-    iterations: Iterations = None,
-    out: Out = None,
-    shard: Shard = "1/1",
-    quick: Quick = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
+    clips: Clips = None, size: Size = None, frames: Frames = None, seeds: Seeds = None, iterations: Iterations = None
 ) -> None:
     """How ordinary the step from the last frame of a loop to its first is."""
-    _run("loops", locals())
 
 
-@app.command()
+@_command
 def tiles(
     clips: Clips = None,
     size: Size = None,
     frames: Frames = None,
-    grown: Annotated[int | None, typer.Option(help="Times as high and wide.", show_default="4")] = None,
-    parts: Annotated[int | None, typer.Option(help="Parts of the large frame to score.", show_default="4")] = None,
+    grown: Grown = None,
+    parts: NParts = None,
     iterations: Iterations = None,
-    out: Out = None,
-    shard: Shard = "1/1",
-    quick: Quick = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
 ) -> None:
     """Whether a part of a larger frame is as good as a frame of the size that was learned."""
-    _run("tiles", locals())
 
 
-@app.command()
-def degradations(
-    clips: Clips = None,
-    size: Size = None,
-    frames: Frames = None,
-    out: Out = None,
-    shard: Shard = "1/1",
-    quick: Quick = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
-) -> None:
+@_command
+def degradations(clips: Clips = None, size: Size = None, frames: Frames = None) -> None:
     """Degrade real clips by known amounts, and show what the score of the statistics makes of it."""
-    _run("degradations", locals())
 
 
-@app.command()
-def iteration(
-    presets: Annotated[list[str] | None, typer.Option(help="Of the paper.", show_default="paper-fc64")] = None,
-    frames: Annotated[int | None, typer.Option(help="Of the clip; by default the preset's.")] = None,
-    device: options.Device = "auto",
-    out: Out = None,
-    shard: Shard = "1/1",
-    quick: Quick = False,
-    quiet: options.Quiet = False,
-    as_json: options.AsJson = False,
-) -> None:
+@_command
+def iteration(presets: Presets = None, frames: Frames = None, device: options.Device = "auto") -> None:
     """Seconds of one iteration of the paper's model, beside the obvious way to write it."""
-    _run("iteration", locals())
 
 
 @app.command()
@@ -324,46 +292,61 @@ for _name in OLD:
     )
 
 
-def _run(name: str, given: dict[str, Any], *, folder: str = "") -> None:
+def _refuse_old(given: dict[str, Any]) -> None:
+    task, reference = given.pop("task"), given.pop("reference")
+    if task or reference:
+        names = ["iteration"] if reference else [name for word in task for name in word.split(",")]
+        now = " and ".join(f"dyntex benchmark {name}" for name in names)
+        raise UsageError(f"{'--reference' if reference else '--task'} is a command of its own: {now}")
+
+
+def _run(name: str, given: dict[str, Any], *, folder: str) -> None:
     """Build a study from the options that were given, and run it."""
+    _refuse_old(given)
     from rich.console import Console
 
     from benchmarks.catalogue import find
-    from benchmarks.data import Source, find_clips
-    from benchmarks.study import Shard, name_of, run
-    from dyntex.runtime import choose_device
+    from benchmarks.study import Shard, name_of, quick_of, run
 
-    shard = Shard.parse(given["shard"])
-    kind, common = find(name), ("out", "shard", "quick", "quiet", "as_json", "models")
-    quick: dict[str, Any] = dict(kind.QUICK) if given["quick"] else {}
-    fields = {key: value for key, value in given.items() if key not in common and value is not None}
-    if "budget" in fields:
-        quick.pop("iterations", None)
-    if "device" in fields:
-        fields["device"] = str(choose_device(fields["device"]))
-    for key in ("methods", "tasks", "parts", "trained", "presets"):
-        if isinstance(fields.get(key), list):
-            fields[key] = _split(fields[key])
-    if isinstance(fields.get("seconds"), list):
-        fields["seconds"] = tuple(_number("--seconds", word) for word in _split(fields["seconds"]))
-    if "masks" in fields:
-        fields["masks"] = tuple(Source(Path(word).stem, word) for word in fields["masks"])
-    if "clips" in given:
-        places = _places(fields.pop("clips", ()) or quick.pop("clips", ()) or ["examples"])
-        fields["clips"] = tuple(find_clips(places))
-    if not given.get("models", True):
-        fields["keep_models"] = False
+    out, shard = given.pop("out") or Path(folder), Shard.parse(given.pop("shard"))
+    quick, quiet, as_json = (given.pop(key) for key in ("quick", "quiet", "as_json"))
+    kind = find(name)
+    defaults = quick_of(kind) if quick else {}
+    if given.get("budget") is not None:
+        defaults.pop("iterations", None)
+    study = kind(**(defaults | _fields(given, defaults)))
     console = Console(stderr=True, highlight=False, emoji=False)
 
     def say(row: Row, done: int, total: int) -> None:
-        if not given["quiet"]:
+        if not quiet:
             state = "" if row["status"] == "ok" else f": {row['reason']}"
             line = f"{done:>{len(str(total))}}/{total} {name_of(row)}{state}"
             console.print(line, markup=False, soft_wrap=True)
 
-    study, out = kind(**(quick | fields)), given["out"] or Path(folder or f"benchmark-{name}")
     results = run(study, out, shard=shard, command=command_line(), on_row=say)
-    _finish(study, results, out, quiet=given["quiet"], as_json=given["as_json"])
+    _finish(study, results, out, quiet=quiet, as_json=as_json)
+
+
+def _fields(given: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a study from words: those that were given, and the clips."""
+    from benchmarks.data import Source, find_clips
+    from dyntex.runtime import choose_device
+
+    fields = {key: value for key, value in given.items() if value is not None}
+    for key in ("methods", "tasks", "parts", "trained", "presets", "seconds"):
+        if isinstance(fields.get(key), list):
+            fields[key] = _split(fields[key])
+    if isinstance(fields.get("seconds"), tuple):
+        fields["seconds"] = tuple(_number("--seconds", word) for word in fields["seconds"])
+    if "device" in fields:
+        fields["device"] = str(choose_device(fields["device"]))
+    if "masks" in fields:
+        fields["masks"] = tuple(Source(Path(word).stem, word) for word in fields["masks"])
+    if "clips" in given:
+        fields["clips"] = tuple(find_clips(_places(given["clips"] or defaults.get("clips", ("examples",)))))
+    if "models" in fields:
+        fields["keep_models"] = fields.pop("models")
+    return fields
 
 
 def _finish(study: Study, results: Results, out: Path, *, quiet: bool, as_json: bool) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,7 +14,7 @@ from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import nothing
 from dyntex.coopnets.train import Teaching, teach
 from dyntex.errors import DyntexError
-from dyntex.experiment.memory import check_memory, is_out_of_memory
+from dyntex.experiment.memory import check_memory, is_out_of_memory, peak_rss_bytes
 from dyntex.runtime import full_speed
 
 SEED = 0
@@ -69,8 +67,7 @@ def _measured(config: CoopConfig, shape: tuple[int, int, int, int], device: str)
             raise
         return Estimate(problem="memory ran out")
     each = max(0.0, (three - one) / 2.0)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return Estimate(seconds=one + (config.n_steps - 1) * each, peak_bytes=peak)
+    return Estimate(seconds=one + (config.n_steps - 1) * each, peak_bytes=peak_rss_bytes())
 
 
 def _iteration(t: Teaching, y_obs: torch.Tensor, rng: torch.Generator, *, n_steps: int) -> float:

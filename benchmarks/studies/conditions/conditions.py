@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from benchmarks.studies.conditions import labels, sketches, texts
 from benchmarks.studies.conditions.shared import Found, Setup
 from benchmarks.studies.questions.digits import check_digits, read_digits
 from benchmarks.studies.questions.nets import DIGITS
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of, sources
+from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.coopnets.presets import preset
 from dyntex.errors import UsageError, suggest
 
@@ -37,21 +37,15 @@ class Conditions:
     """
 
     name: ClassVar[str] = "conditions"
-    QUICK: ClassVar[Mapping[str, Any]] = {
-        "clips": ("example:ripples", "example:flame"),
-        "seconds": 1.0,
-        "n_samples": 2,
-        "quick": True,
-    }
 
-    clips: tuple[Source, ...] = sources()
+    clips: tuple[Source, ...] = setting(is_sources=True, quick=("example:ripples", "example:flame"))
     parts: tuple[str, ...] = PARTS
-    seconds: float = 600.0
+    seconds: float = setting(600.0, quick=1.0)
     size: int = 32
     seed: int = 0
     window: int = 16
-    n_samples: int = 4
-    quick: bool = False
+    n_samples: int = setting(4, quick=2)
+    quick: bool = setting(False, quick=True)
 
     def __post_init__(self) -> None:
         for part in self.parts:

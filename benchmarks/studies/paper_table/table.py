@@ -20,7 +20,7 @@ from benchmarks.metrics.statistics.filters import MIN_SIDE
 from benchmarks.report.markdown import Table
 from benchmarks.studies.paper_table.names import CONTROLS, NETWORKS, RECONSTRUCTED, WORDS
 from benchmarks.studies.paper_table.training import DRAWN, KINDS
-from benchmarks.study import Cell, Results, Row, path_of, sources, unkept
+from benchmarks.study import Cell, Results, Row, path_of, setting
 from benchmarks.tasks.quality import SAMPLES, draw, draw_control, measure
 from dyntex.clip import Clip
 from dyntex.coopnets.checkpoint import load_json
@@ -61,21 +61,14 @@ class PaperTable:
     """
 
     name: ClassVar[str] = "paper-table"
-    QUICK: ClassVar[Mapping[str, Any]] = {
-        "clips": ("example:ripples", "example:flame"),
-        "methods": ("lds", "hosvd"),
-        "size": 32,
-        "frames": 24,
-        "seeds": 1,
-    }
 
-    clips: tuple[Source, ...] = sources()
-    methods: tuple[str, ...] = ("fast", "lds", "hosvd", "fft-lds", "kpcr")
-    size: int = 64
-    frames: int = 64
-    seeds: int = 3
-    trained: Path | None = unkept(None)  # noqa: RUF009 (a field)
-    words: Path | None = unkept(None)  # noqa: RUF009
+    clips: tuple[Source, ...] = setting(is_sources=True, quick=("example:ripples", "example:flame"))
+    methods: tuple[str, ...] = setting(("fast", "lds", "hosvd", "fft-lds", "kpcr"), quick=("lds", "hosvd"))
+    size: int = setting(64, quick=32)
+    frames: int = setting(64, quick=24)
+    seeds: int = setting(3, quick=1)
+    trained: Path | None = setting(None, is_kept=False)  # noqa: RUF009 (a field)
+    words: Path | None = setting(None, is_kept=False)  # noqa: RUF009
 
     def __post_init__(self) -> None:
         if self.size < MIN_SIDE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from benchmarks.studies.questions.fitting import COMPARED, Fitted, Trainer, fit,
 from benchmarks.studies.questions.nets import SETTINGS
 from benchmarks.studies.questions.page import page
 from benchmarks.studies.questions.trainers import noise
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of, sources, unkept
+from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.train import Teaching
 from dyntex.errors import UsageError
@@ -49,28 +49,17 @@ class Questions:
     """
 
     name: ClassVar[str] = "questions"
-    QUICK: ClassVar[Mapping[str, Any]] = {
-        "clips": ("example:ripples", "example:flame"),
-        "frames": 32,
-        "seconds": 0.2,
-        "seeds": 1,
-        "steps": (0, 1, 5),
-        "judge_steps": 150,
-        "set_judge_steps": 15,
-        "n_stacked": 400,
-        "n_windows": 32,
-    }
 
-    clips: tuple[Source, ...] = sources()
-    frames: int = 64
-    seconds: float = 30.0
-    seeds: int = 3
-    steps: tuple[int, ...] = (0, 1, 2, 5, 10, 50, 500)
-    judge_steps: int = 800
-    set_judge_steps: int = 80
-    n_stacked: int = 4000
-    n_windows: int = 200
-    load: Callable[..., list[Dataset]] = unkept(datasets)  # noqa: RUF009
+    clips: tuple[Source, ...] = setting(is_sources=True, quick=("example:ripples", "example:flame"))
+    frames: int = setting(64, quick=32)
+    seconds: float = setting(30.0, quick=0.2)
+    seeds: int = setting(3, quick=1)
+    steps: tuple[int, ...] = setting((0, 1, 2, 5, 10, 50, 500), quick=(0, 1, 5))
+    judge_steps: int = setting(800, quick=150)
+    set_judge_steps: int = setting(80, quick=15)
+    n_stacked: int = setting(4000, quick=400)
+    n_windows: int = setting(200, quick=32)
+    load: Callable[..., list[Dataset]] = setting(datasets, is_kept=False)  # noqa: RUF009
 
     def __post_init__(self) -> None:
         for option, value in (("--frames", self.frames), ("--seconds", self.seconds), ("--seeds", self.seeds)):

@@ -44,6 +44,9 @@ SECTIONS = 440  # of a frame with its sections: two fit beside each other
 PRIVATE = ("command", "platform", "memory_bytes")
 """What ``env.json`` says of the machine, its folders among it; the page is to be sent."""
 
+BASE_STYLE = Path(__file__).with_name("report.css")
+"""The sheet of every report; a kind of report may add to it."""
+
 
 @dataclass(frozen=True)
 class ReportFacts:
@@ -125,7 +128,7 @@ def write_report(
         pairs(facts.settings),
         *_record(folder, facts),
     ]
-    style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
+    style = BASE_STYLE.read_text(encoding="utf-8")
     with atomic(folder / REPORT) as temporary:
         # A file's name may be in another encoding than UTF-8.
         text = page(facts.title, body, style=style)
