@@ -65,3 +65,12 @@ def test_the_page_has_a_row_for_each_clip(tmp_path: Path, monkeypatch: pytest.Mo
     assert "–" not in text
     closed = [row["method"] for row in results["rows"] if "amplitude" in row]
     assert closed == ["lds", "fft-lds", "hosvd", "fast"]  # and not the open end
+
+
+def test_the_numbers_of_the_page_are_those_that_they_were():
+    """Of the code before the studies shared a harness, as its page printed them."""
+    clip = read_clip("example:flame", size=32, n_frames=64)
+    found = measure(loops.fitted("lds", clip, iterations=2), clip, seeds=2)
+    assert seams_shown(found["real"]) == "13 / 1 (0 of 2)"
+    assert seams_shown(found["own"]) == "56 / 47 (2 of 2)"
+    assert [f"{value:.2f}" for value in found["amplitude"].values()] == ["1.11", "0.87", "1.03"]

@@ -383,7 +383,8 @@ def test_a_folder_of_other_trainings_is_left_alone(bars: Digits, tmp_path: Path)
 
 
 def test_the_datasets_are_digits_and_the_clips_one_by_one_and_in_one_set():
-    study = Questions(tuple(find_clips(["examples"])), seeds=1, load=partial(datasets))
+    names = [f"example:{name}" for name in ("ocean", "smoke", "flame", "ripples", "clouds")]
+    study = Questions(tuple(find_clips(names)), seeds=1, load=partial(datasets))
     cells = list(study.cells())
     assert list(study.datasets) == ["digits", "stacked digits", "5 textures", "ocean", "smoke", "flame", "ripples"]
     seconds = {cell.about["dataset"]: cell.settings["seconds"] for cell in cells if "trainer" in cell.about}

@@ -70,7 +70,7 @@ def study(setup: Setup, config: CoopConfig, *, encode: Encode = encode) -> Found
         f"of meaning. {len(unseen)} scenes with {len({(s.kind, s.hue) for s in unseen})} pairs of kind and hue were "
         "held out. Another sentence has the words in an order that no caption has; in other words, each that says "
         f"something is replaced. {setup.n_samples} samples a sentence; their attributes are read by rules "
-        "(`benchmarks/conditions/attributes.py`), whose own errors the real clips show.",
+        "(`benchmarks/studies/conditions/attributes.py`), whose own errors the real clips show.",
         {"Share of samples with the attribute that was asked for": (["asked by", *ATTRIBUTES, "all", "samples"], rows)},
         [f"Sheet: a row a scene, a real clip and then samples; rows: {'; '.join(s.caption() for s in shown)}."],
     )
