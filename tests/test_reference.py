@@ -216,12 +216,26 @@ def test_the_command_measures_the_presets_named_or_paper_fc64(tmp_path: Path, mo
     assert rows[1]["stages"][0]["ratio"] == 3.0
 
 
+def test_the_command_measures_each_precision_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def measure(config: CoopConfig, **_: object) -> list[Pace]:
+        seconds = {"fp32": 4.0, "bf16": 2.0}[config.precision]
+        return [Pace("G0", naive=8.0, toolkit=seconds, gflop=50.0, peak=100.0)]
+
+    monkeypatch.setattr("benchmarks.studies.iteration.measure_pace", measure)
+    rows = done("benchmark", "iteration", "--precisions", "fp32,bf16", "--json", "-o", tmp_path / "out").json["rows"]
+    assert [(row["precision"], row["stages"][0]["ratio"]) for row in rows] == [("fp32", 2.0), ("bf16", 4.0)]
+    page = (tmp_path / "out" / "page.md").read_text()
+    assert "| naive fp32 | dyntex bf16 |" in page
+    assert "a matrix product in bf16" in page
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("iteration", "--presets", "fast"), "fast"),
         (("iteration", "--presets", "lds"), "lds"),
         (("iteration", "--frames", "0"), "--frames 0"),
+        (("iteration", "--precisions", "fp16"), "'fp16'; the precisions are fp32, bf16"),
         (("--task", "speed", "--reference"), "dyntex benchmark iteration"),
     ],
 )

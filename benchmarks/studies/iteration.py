@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast, get_args
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from dyntex.coopnets.model import nothing
 from dyntex.coopnets.presets import preset
 from dyntex.coopnets.train import Teaching, descend, revise
 from dyntex.errors import UsageError
+from dyntex.networks.architecture import Precision
 
 STAGES = ("G0", "D1", "D2", "G2", "optimiser")
 """Generate, revise by one Langevin step, gradients of the descriptor, of the generator, Adam over all weights."""
@@ -35,6 +36,7 @@ class Iteration:
 
     Attributes:
         presets: of the paper.
+        precisions: of the toolkit; the obvious way is in fp32 beside each.
         frames: of the clip; by default the preset's.
         rounds: of which the fastest counts.
         device: that is measured.
@@ -43,6 +45,7 @@ class Iteration:
     name: ClassVar[str] = "iteration"
 
     presets: tuple[str, ...] = ("paper-fc64",)
+    precisions: tuple[str, ...] = ("fp32",)
     frames: int | None = setting(None, quick=16)
     rounds: int = setting(2, quick=1)
     device: str = setting("cpu", is_kept=False)
@@ -50,17 +53,24 @@ class Iteration:
     def __post_init__(self) -> None:
         for name in self.presets:
             parts(preset(name))
+        for precision in self.precisions:
+            if precision not in get_args(Precision):
+                raise UsageError(
+                    f"there is no precision {precision!r}; the precisions are {', '.join(get_args(Precision))}"
+                )
         if self.frames is not None and self.frames < 1:
             raise UsageError(f"--frames {self.frames} is not positive: give a number above 0")
 
     def cells(self) -> Iterator[Cell]:
         for name in self.presets:
-            settings = {"config": preset(name), "frames": self.frames, "rounds": self.rounds}
-            yield Cell(path_of(name), {"preset": name}, settings)
+            for precision in self.precisions:
+                config = replace(preset(name), precision=cast(Precision, precision))
+                settings = {"config": config, "frames": self.frames, "rounds": self.rounds}
+                yield Cell(path_of(name, precision), {"preset": name, "precision": precision}, settings)
 
     def make(self, cell: Cell, out: Path) -> Row:
         rng = torch.Generator(self.device).manual_seed(0)
-        stages = measure_pace(preset(cell.about["preset"]), n_frames=self.frames, rounds=self.rounds, rng=rng)
+        stages = measure_pace(cell.settings["config"], n_frames=self.frames, rounds=self.rounds, rng=rng)
         found = [asdict(p) | {"ratio": p.ratio, "gflop_per_second": p.gflops, "share_of_peak": p.share} for p in stages]
         return {"stages": found, "threads": torch.get_num_threads(), "device": self.device}
 
@@ -72,9 +82,9 @@ class Iteration:
         ]
         for row in ok_rows(results):
             parts += [
-                f"## {row['preset']}, {row['threads']} threads",
+                f"## {row['preset']}, {row['precision']}, {row['threads']} thread{'s' * (row['threads'] != 1)}",
                 Table(
-                    ["stage", "naive fp32", "dyntex fp32", "times as fast", "GFLOP/s", "of the peak"],
+                    ["stage", "naive fp32", f"dyntex {row['precision']}", "times as fast", "GFLOP/s", "of the peak"],
                     [
                         [s["stage"], f"{s['naive']:.2f}", f"{s['toolkit']:.2f}", f"{s['ratio']:.1f}"]
                         + ([f"{s['gflop_per_second']:.0f}", f"{s['share_of_peak']:.0%}"] if s["gflop"] else ["", ""])
@@ -83,7 +93,7 @@ class Iteration:
                     shown=6,
                 ),
                 f"D1 is one Langevin step, of which the iteration has {preset(row['preset']).n_steps}; the peak is "
-                f"{row['stages'][0]['peak']:.0f} GFLOP/s, of a matrix product in fp32.",
+                f"{row['stages'][0]['peak']:.0f} GFLOP/s, of a matrix product in {row['precision']}.",
             ]
         return parts
 
@@ -140,7 +150,7 @@ class Pace:
         naive, toolkit: seconds.
         gflop: arithmetic of the naive way in GFLOP, which is also the unit of the toolkit's work: whatever it saves
             counts for it. 0 where nothing is multiplied.
-        peak: GFLOP/s of a matrix product, timed in the same rounds.
+        peak: GFLOP/s of a matrix product in the toolkit's precision, timed in the same rounds.
     """
 
     stage: str
@@ -195,7 +205,8 @@ def measure_pace(
     naive.copy(t)
     z = torch.randn((config.n_chains, *naive.latent_shape()), generator=rng, device=rng.device)
     best: dict[str, dict[str, float]] = {"naive": {}, "toolkit": {}, "peak": {}}
-    factor = torch.randn((PEAK_SIDE, PEAK_SIDE), generator=rng, device=rng.device)
+    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+    factor = torch.randn((PEAK_SIDE, PEAK_SIDE), generator=rng, device=rng.device).to(dtype)
     ways: tuple[tuple[str, Way], ...] = (("naive", naive), ("toolkit", Toolkit(t, n_frames=shape[1])))
     for i in range(rounds + 1):
         seconds = {name: run_stages(way, z, y_obs, rng=rng, meter=_seconds) for name, way in ways}

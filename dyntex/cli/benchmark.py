@@ -74,6 +74,7 @@ Lengths = Annotated[
 Grown = Annotated[int | None, typer.Option(help="Times as high and wide.", show_default="4")]
 NParts = Annotated[int | None, typer.Option("--parts", help="Of the large frame, to score.", show_default="4")]
 Presets = Annotated[list[str] | None, typer.Option(help="Of the paper.", show_default="paper-fc64")]
+Precisions = Annotated[list[str] | None, typer.Option(help="fp32, bf16, or both.", show_default="fp32")]
 
 COMMON: dict[str, tuple[Any, Any]] = {
     "out": (
@@ -247,7 +248,9 @@ def degradations(clips: Clips = None, size: Size = None, frames: Frames = None) 
 
 
 @_command
-def iteration(presets: Presets = None, frames: Frames = None, device: options.Device = "auto") -> None:
+def iteration(
+    presets: Presets = None, precisions: Precisions = None, frames: Frames = None, device: options.Device = "auto"
+) -> None:
     """Seconds of one iteration of the paper's model, beside the obvious way to write it."""
 
 
@@ -333,7 +336,7 @@ def _fields(given: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     from dyntex.runtime import choose_device
 
     fields = {key: value for key, value in given.items() if value is not None}
-    for key in ("methods", "tasks", "parts", "trained", "presets", "seconds"):
+    for key in ("methods", "tasks", "parts", "trained", "presets", "precisions", "seconds"):
         if isinstance(fields.get(key), list):
             fields[key] = _split(fields[key])
     if isinstance(fields.get("seconds"), tuple):

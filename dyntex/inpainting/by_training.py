@@ -61,8 +61,9 @@ def cooperate(
     done = progress or (lambda iteration: iteration / config.iterations)
 
     def revised(n_steps: int, temperature: float) -> Tensor:
+        still = t.des.frozen()
         return langevin(
-            lambda y: t.des.energy(y, cond),
+            lambda y: still.energy(y, cond),
             y_obs,
             n_steps=n_steps,
             step=config.step,
