@@ -17,7 +17,7 @@ class DyntexError(Exception):
 
 
 class UsageError(DyntexError):
-    """The words of the request are wrong: an option's value, an ending that cannot be written (exit code 2)."""
+    """The request is wrong: an option's value, a file ending that cannot be written (exit code 2)."""
 
     exit_code = 2
 
@@ -29,13 +29,13 @@ class InputError(DyntexError):
 
 
 class MemoryLimitError(DyntexError):
-    """The machine has not enough memory for what was asked (exit code 4)."""
+    """The machine has too little memory for the request (exit code 4)."""
 
     exit_code = 4
 
 
 class DivergedError(DyntexError):
-    """Training ran away and rolling back did not help (exit code 5)."""
+    """Training diverged, and rolling back did not help (exit code 5)."""
 
     exit_code = 5
 
@@ -47,7 +47,7 @@ class MissingDependencyError(DyntexError):
 
 
 class StoppedError(DyntexError):
-    """The user stopped the run; what was learnt so far is saved (exit code 130)."""
+    """The user stopped the run; the training so far is saved (exit code 130)."""
 
     exit_code = 130
 

@@ -206,10 +206,10 @@ def test_the_source_is_never_overwritten(clip: Path, tmp_path: Path) -> None:
     [
         ("--run-dir", "file", "is a file"),
         ("--run-dir", "nowhere/run", "not a folder"),
-        ("--run-dir", "project", "other things"),
+        ("--run-dir", "project", "is not a run folder, and not empty"),
         ("--save-model", "file", "is a file"),
         ("--save-model", "nowhere/model", "nowhere first"),
-        ("--save-model", "project", "other things"),
+        ("--save-model", "project", "is not a model folder, and not empty"),
     ],
 )
 def test_bad_folders(option: str, name: str, expected: str, clip: Path, tmp_path: Path) -> None:

@@ -235,7 +235,7 @@ def test_a_baseline_replaces_a_run_only_when_told_and_nothing_of_it_stays(source
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "config.json").write_text("{}")
     options = ("--method", "lds", "--overwrite", "--run-dir", tmp_path / "project")
-    assert "other things than a run" in dyntex(*command, *options).err
+    assert "is not a run folder, and not empty" in dyntex(*command, *options).err
 
 
 @pytest.mark.parametrize(

@@ -179,18 +179,18 @@ def test_a_moving_drawing_is_taken_frame_by_frame():
 
 def test_a_line_is_heard_as_far_as_each_reach():
     """At the distance d of a long straight line: exp(-d^2 / 2 reach^2), which is 1 on it."""
-    sketches, frames = Sketches(reaches=(1.0, 3.0)), np.zeros((2, 65, 65))
+    sketches, frames = Sketches(scales=(1.0, 3.0)), np.zeros((2, 65, 65))
     frames[0, :, 32] = 1.0
     drawn = torch.from_numpy(frames)[None, None].float()
-    heard = sketches.heard(drawn)
+    heard = sketches.proximity(drawn)
     assert (heard.shape, sketches.channels) == ((1, 2, 2, 65, 65), 2)
     d = torch.arange(65) - 32.0
-    for channel, reach in enumerate(sketches.reaches):
+    for channel, reach in enumerate(sketches.scales):
         expected = torch.exp(-d.square() / (2.0 * reach**2))
         # The filter ends at 4 reaches, and a pixel is not a point.
         assert torch.allclose(heard[0, channel, 0, 32], expected, atol=1e-3)
     assert float(heard[0, :, 1].abs().max()) == 0.0  # another frame's lines are not heard
-    two = sketches.heard(torch.cat((drawn, drawn.transpose(-1, -2))))
+    two = sketches.proximity(torch.cat((drawn, drawn.transpose(-1, -2))))
     assert torch.equal(two[:1], heard)
     assert torch.allclose(two[1], heard[0].transpose(-1, -2), atol=1e-6)
 
@@ -199,7 +199,7 @@ def test_a_still_drawing_is_held_and_heard_as_its_lines_are():
     frames = np.zeros((3, 16, 16))
     frames[:, 8, 3:13] = 1.0
     moving = Sketches().volume(clip_of(frames), (3, 16, 16))
-    assert torch.equal(moving, Sketches().heard(lines(clip_of(frames), (3, 16, 16))))
+    assert torch.equal(moving, Sketches().proximity(lines(clip_of(frames), (3, 16, 16))))
     assert torch.equal(Sketches().volume(clip_of(frames[:1]), (3, 16, 16)), moving)
 
 
@@ -284,14 +284,14 @@ def test_another_text_is_another_volume_and_the_same_is_the_same():
 @pytest.mark.parametrize("empty", ["", "  \n"])
 def test_an_empty_text_is_refused(empty: str):
     texts = Texts.of(CAPTIONS, encode=words_apart)
-    with pytest.raises(UsageError, match=r"^the text '.*' is empty: say what is to be seen"):
+    with pytest.raises(UsageError, match=r"^the text '.*' is empty: describe what to show"):
         texts.volume([empty], SHAPE, encode=words_apart)
     with pytest.raises(UsageError, match="is empty"):
         Texts.of(["a sea", empty], encode=words_apart)
 
 
 def test_captions_that_say_the_same_are_refused():
-    with pytest.raises(UsageError, match=r"^all 3 captions say the same"):
+    with pytest.raises(UsageError, match=r"^all 3 captions are the same"):
         Texts.of(["a sea"] * 3, encode=words_apart)
 
 

@@ -73,7 +73,7 @@ def test_two_hangups_of_a_training_save_it(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(ConsoleProgress, "training", training)
     outcome = dyntex("train", "example:ripples", *TINY, "-o", tmp_path / "m", "-q")
     assert outcome.code == 130
-    assert outcome.err.startswith("dyntex: stopped after iteration 1; all is saved")
+    assert outcome.err.startswith("dyntex: stopped after iteration 1; the training is saved")
     assert [file.name for file in (tmp_path / "m.run" / "checkpoints").iterdir()] == ["0000001.safetensors"]
 
 
@@ -193,7 +193,7 @@ def going_on(message: str) -> list[str]:
     import shlex
 
     assert message.count("\n") == 1
-    return shlex.split(message.split("the model is kept: dyntex ")[1].split(" goes on", maxsplit=1)[0])
+    return shlex.split(message.split("the model is saved: dyntex ")[1].split(" continues from it", maxsplit=1)[0])
 
 
 def test_a_write_that_fails_after_the_training_says_how_to_go_on(
@@ -243,14 +243,14 @@ def test_a_baseline_has_no_model_to_go_on_with(source: Path, tmp_path: Path, mon
     monkeypatch.setattr(write_module, "encode", full)
     outcome = dyntex("synthesize", source, "--method", "lds", "--size", 16, "-o", tmp_path / "a.mkv", "-q")
     assert outcome.code == 1
-    assert "goes on" not in outcome.err
+    assert "continues from it" not in outcome.err
 
 
 def test_the_writer_s_own_error_stays_a_dyntex_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dyntex.experiment.output import model_kept
 
     with (
-        pytest.raises(DyntexError, match=r"^it broke; the model is kept: dyntex sample 'a b' goes on$"),
+        pytest.raises(DyntexError, match=r"^it broke; the model is saved: dyntex sample 'a b' continues from it$"),
         model_kept("sample", "a b", kept=True),
     ):
         raise DyntexError("it broke")

@@ -1,4 +1,4 @@
-"""The command line: it translates words into calls, and errors into one red line and an exit code."""
+"""The command line: translates options into calls, and errors into one red line and an exit code."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _words_of(error: TyperException) -> str:
     message = error.format_message().strip()
     wrong: list[dict[str, object]] = getattr(error.__cause__, "errors", list)()
     value = f"{wrong[0]['input']!r}: " if wrong and "input" in wrong[0] else ""
-    return f"{value}{message} (dyntex --help shows what there is)" if message else ""
+    return f"{value}{message} (see --help)" if message else ""
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -25,7 +25,7 @@ LINE_EVERY = 10.0
 
 
 class ConsoleProgress:
-    """Prints what the library tells (:class:`dyntex.experiment.progress.Progress`)."""
+    """Prints the library's progress messages (:class:`dyntex.experiment.progress.Progress`)."""
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet

@@ -10,7 +10,7 @@ import typer
 
 from dyntex.cli.console import command_line
 from dyntex.errors import UsageError
-from dyntex.experiment.checks import MAX_SEED, MAX_SIDE, MIN_SIDE, check_numbers
+from dyntex.experiment.checks import MAX_SIDE, MIN_SIDE, check_numbers
 
 if TYPE_CHECKING:
     import torch
@@ -67,9 +67,7 @@ Precision = Annotated[
     Literal["fp32", "bf16", "auto"] | None,
     typer.Option(help="Of the convolutions. auto measures which is faster here.", show_default="the preset's, fp32"),
 ]
-Seed = Annotated[
-    int, typer.Option(max=MAX_SEED, help="The same seed gives the same result on the same type of device.")
-]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same result on the same type of device.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 RunDir = Annotated[
     Path | None,
@@ -98,7 +96,7 @@ Label = Annotated[
 Text = Annotated[
     str | None,
     typer.Option(
-        "--text", help="Sentence that says what to show, for a model trained with --captions.", metavar="WORDS"
+        "--text", help="Sentence that describes what to show, for a model trained with --captions.", metavar="WORDS"
     ),
 ]
 Sketch = Annotated[
@@ -153,11 +151,11 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
 
 
 def renamed(old: str, new: str) -> Any:
-    """A hidden option that was renamed: who gives it is told the new name."""
+    """A hidden option that was renamed; using it is an error that gives the new name."""
 
     def refuse(value: str | None) -> None:
         if value is not None:
-            raise UsageError(f"{old} has another name now: {new}")
+            raise UsageError(f"{old} was renamed: use {new}")
 
     return typer.Option(old, hidden=True, callback=refuse)
 

@@ -1,14 +1,14 @@
-"""Words and drawings as volumes that networks hear, (N, K, T, H, W); nothing here knows what a network is.
+"""Conditions: labels, sentences and drawings as K input channels of the networks, (N, K, T, H, W).
 
-Training describes a set and says what each of its clips is::
+For training, a set is described, and each of its clips gets its channels::
 
     labels = Labels.of(names)                  cond = labels.volume(names, (T, H, W))
     texts = Texts.of(captions)                 cond = texts.volume(captions, (T, H, W))
-    sketches = Sketches()                      cond = sketches.heard(torch.cat([edges(clip) for clip in clips]))
+    sketches = Sketches()                      cond = sketches.proximity(torch.cat([edges(clip) for clip in clips]))
 
-The description is plain data, which a model keeps: :func:`to_json` and :func:`from_json`. With it, a word or a drawing
-becomes the condition (1, K, T, H, W) of a sample: ``labels.volume(["fire"], shape)``, ``texts.volume(["a tall flame"],
-shape)``, ``sketches.volume(drawing, shape)``.
+The description is plain data and is saved with the model: :func:`to_json` and :func:`from_json`. It turns a word or a
+drawing into the condition (1, K, T, H, W) of a sample: ``labels.volume(["fire"], shape)``,
+``texts.volume(["a tall flame"], shape)``, ``sketches.volume(drawing, shape)``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def from_json(data: Any, *, where: str = "condition") -> Condition:
     """The inverse of :func:`to_json`.
 
     Raises:
-        UsageError: it is no description; the message says what of it.
+        UsageError: it is not a description; the message names the key.
     """
     condition: Condition = dataclass_json.from_json(data, Condition, where=where)
     return condition

@@ -1,4 +1,4 @@
-"""Labels: one word of a few, as planes of which one is lit."""
+"""Labels: classes, one-hot encoded, a channel for each class."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from dyntex.errors import UsageError, suggest
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels that a model knows.
+    """The labels that a model was trained with.
 
     Attributes:
-        names: in the order of their planes.
+        names: in the order of their channels.
     """
 
     names: tuple[str, ...]
@@ -31,11 +31,11 @@ class Labels:
 
     @property
     def channels(self) -> int:
-        """K: a plane a label."""
+        """K: a channel for each label."""
         return len(self.names)
 
     def volume(self, labels: Sequence[str], shape: Shape) -> Tensor:
-        """Their planes, one-hot: N labels -> (N, K, T, H, W).
+        """Their channels, one-hot: N labels -> (N, K, T, H, W).
 
         Raises:
             UsageError: one of them is not known; the message suggests the nearest and lists all.

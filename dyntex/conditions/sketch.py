@@ -1,4 +1,4 @@
-"""Sketches: lines one pixel wide, which say where things end. Learnt from a clip's edges, asked for by a drawing."""
+"""Sketches: lines one pixel wide. A model is trained with the edges of clips, and sampled with a drawing."""
 
 from __future__ import annotations
 
@@ -23,50 +23,49 @@ STRONG = 0.9
 FAINT = 2 / 255
 """Change of brightness a pixel, of black to white, below which noise and compression would be drawn."""
 INK = 1 / 8
-"""Least difference of a line from the paper, of the largest there is."""
+"""Least difference of a line from the background, as a share of the largest possible."""
 
 LUMA = (0.2126, 0.7152, 0.0722)  # ITU-R BT.709
 
 
 @dataclass(frozen=True)
 class Sketches:
-    """Drawings by which a model is led. A network hears how near the lines are, in K = ``len(reaches)`` ways.
+    """Drawings as conditions: the proximity of the lines, at K = ``len(scales)`` scales.
 
-    A line one pixel wide says nothing to most of the pixels that it is to govern, and next to nothing to a layer that
+    A line one pixel wide is 0 at most of the pixels that it is to influence, and almost vanishes in a layer that
     averages it to a coarse grid.
 
     Attributes:
-        reaches: standard deviations, in pixels, of the Gaussians by which the lines are blurred in space.
+        scales: standard deviations, in pixels, of the Gaussians by which the lines are blurred in space.
     """
 
     kind: Literal["sketch"] = "sketch"
-    reaches: tuple[float, ...] = (1.0, 2.0, 4.0)
+    scales: tuple[float, ...] = (1.0, 2.0, 4.0)
 
     @property
     def channels(self) -> int:
-        return len(self.reaches)
+        return len(self.scales)
 
-    def heard(self, lines: Tensor) -> Tensor:
-        """Lines (N, 1, T, H, W) as a network hears them, (N, K, T, H, W): about 1 on a long straight line, 0 far from
-        all."""
-        ways = [
+    def proximity(self, lines: Tensor) -> Tensor:
+        """How near lines (N, 1, T, H, W) are, (N, K, T, H, W): about 1 on a long straight line, 0 far from all."""
+        blurred = [
             # A line of unit width blurred by a Gaussian stands 1/(sigma sqrt(2 pi)) high.
-            math.sqrt(2.0 * math.pi) * reach * ndimage.gaussian_filter(lines.numpy(), (0, 0, 0, reach, reach))
-            for reach in self.reaches
+            math.sqrt(2.0 * math.pi) * scale * ndimage.gaussian_filter(lines.numpy(), (0, 0, 0, scale, scale))
+            for scale in self.scales
         ]
-        return torch.from_numpy(np.concatenate(ways, axis=1)).float()
+        return torch.from_numpy(np.concatenate(blurred, axis=1)).float()
 
     def volume(self, drawing: Clip, shape: Shape, *, name: str = "the sketch") -> Tensor:
-        """A drawing as the model hears it, (1, K, T, H, W); see :func:`lines`."""
-        return self.heard(lines(drawing, name=name, shape=shape)).expand(-1, -1, shape[0], -1, -1)
+        """The condition channels of a drawing, (1, K, T, H, W); see :func:`lines`."""
+        return self.proximity(lines(drawing, name=name, shape=shape)).expand(-1, -1, shape[0], -1, -1)
 
 
 def lines(drawing: Clip, shape: Shape, *, name: str = "the sketch") -> Tensor:
     """The lines of a drawing, thinned to a pixel: (1, 1, T, H, W), 1 on them and 0 elsewhere, where T may be 1.
 
-    The paper is of the drawing's most common colour (the median of each channel, alpha among them), so that dark
-    lines on white, light ones on black and coloured ones on nothing are all read; ink is what differs from it by
-    more than half as much as anything does. An area filled with ink is thinned too: draw its outline.
+    The background is the drawing's most common colour (the median of each channel, alpha among them), so that dark
+    lines on white, light lines on black and coloured lines on transparency are all read; a line is what differs from
+    it by more than half of the largest difference. A filled area is thinned too: draw its outline.
 
     Args:
         drawing: one still, or a frame for each of T.
@@ -90,12 +89,12 @@ def lines(drawing: Clip, shape: Shape, *, name: str = "the sketch") -> Tensor:
     ink = (drawing.video - paper).abs().amax(0)  # (T, H, W), 2 from black to white
     darkest = float(ink.max())
     if darkest < 2.0 * INK:
-        raise InputError(f"{name} is blank: draw lines that stand out from the paper")
+        raise InputError(f"{name} is blank: draw lines that differ from the background")
     return _thinned((ink > darkest / 2.0).numpy())
 
 
 def edges(clip: Clip) -> Tensor:
-    """The sketch that a clip would be drawn from, (1, 1, T, H, W): 1 on its edges, which are a pixel wide, 0 elsewhere.
+    """The edges of a clip as a sketch, (1, 1, T, H, W): 1 on the edges, which are a pixel wide, 0 elsewhere.
 
     Edges of brightness by Canny's rule ("A computational approach to edge detection", 1986): ridges of the gradient of
     the smoothed frame that somewhere exceed one threshold and everywhere another. Both are the clip's own and the same

@@ -20,13 +20,13 @@ NEGLIGIBLE = 1e-9
 
 @dataclass(frozen=True)
 class Texts:
-    """What a model understands of sentences: an affine map of their vectors, c = A (e - m).
+    """Sentences as conditions: an affine map of their embedding vectors, c = A (e - m).
 
     Attributes:
         mean: m, the mean vector of the training captions.
         axes: A, K rows: their principal directions, each divided by sqrt(its variance + the mean of all K variances).
-            Divided by its own deviation alone, a direction that is mere wording would be as loud as one of meaning,
-            and other words for the same thing would land far outside of what the model was taught.
+            Divided by its own deviation alone, a direction in which only the wording differs would count as much as
+            one of meaning, and other words for the same thing would lie far outside of the training captions.
     """
 
     mean: tuple[float, ...]
@@ -38,7 +38,7 @@ class Texts:
         """The directions of a set's captions, at most ``channels`` of them.
 
         Raises:
-            UsageError: a caption is empty, or all say the same.
+            UsageError: a caption is empty, or all are the same.
             MissingDependencyError: the extra ``text`` is not installed.
         """
         vectors = _encoded(captions, encode)
@@ -47,7 +47,7 @@ class Texts:
         variance = singular.square() / len(vectors)
         n = min(channels, int((variance > NEGLIGIBLE * vectors.square().sum(1).mean()).sum()))
         if n == 0:
-            raise UsageError(f"all {len(captions)} captions say the same: caption the clips by what tells them apart")
+            raise UsageError(f"all {len(captions)} captions are the same: describe what differs between the clips")
         spread = (variance[:n] + variance[:n].mean()).sqrt()
         axes = directions[:n] / spread[:, None]
         return cls(tuple(mean.tolist()), tuple(tuple(axis) for axis in axes.tolist()))
@@ -58,7 +58,7 @@ class Texts:
         return len(self.axes)
 
     def volume(self, texts: Sequence[str], shape: Shape, *, encode: Encode = encode) -> Tensor:
-        """Sentences as the model hears them: N of them -> (N, K, T, H, W).
+        """The condition channels of N sentences: (N, K, T, H, W).
 
         Raises:
             UsageError: one is empty.
@@ -71,5 +71,5 @@ class Texts:
 def _encoded(texts: Sequence[str], encode: Encode) -> Tensor:
     for text in texts:
         if not text.strip():
-            raise UsageError(f"the text {text!r} is empty: say what is to be seen, such as 'a tall red flame'")
+            raise UsageError(f"the text {text!r} is empty: describe what to show, for example 'a tall red flame'")
     return encode(texts).double()

@@ -1,4 +1,4 @@
-"""What every kind of condition becomes."""
+"""The shape that every kind of condition has."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ Shape = tuple[int, int, int]
 
 
 def constant(vectors: Tensor, shape: Shape) -> Tensor:
-    """A vector said everywhere and at all times: (N, K) -> (N, K, T, H, W), a view that takes no memory."""
+    """A vector repeated at all places and times: (N, K) -> (N, K, T, H, W), a view that takes no memory."""
     n, channels = vectors.shape
     return vectors[:, :, None, None, None].expand(n, channels, *shape)

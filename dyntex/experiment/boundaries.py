@@ -1,4 +1,4 @@
-"""Loops and tiles: the axes along which a video's end leads into its beginning, and how well it does."""
+"""Loops and tiles: along which axes a video continues from its end to its beginning, and how well it does."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _verdict(seam: Seam) -> str:
 
 
 def say_if_looping(clip: Clip, source: str, progress: Progress) -> None:
-    """Tell that a clip loops already, if it does."""
+    """Report that a clip loops already, if it does."""
     if already_loops(clip):
         progress.say(f"the {clip.n_frames} frames of {source} already loop: the last leads into the first")
 

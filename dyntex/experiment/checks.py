@@ -1,4 +1,4 @@
-"""Numbers and words that are refused before anything slow is imported or read.
+"""Checks of options that come before anything slow is imported or read.
 
 A message names an option of the command line; the keyword of a Python function has the same name with underscores:
 ``--clip-frames`` is ``clip_frames``.
@@ -29,6 +29,8 @@ def check_numbers(*, positive: Mapping[str, float | None] = {}, not_negative: Ma
     for name, value in not_negative.items():
         if value is not None and value < 0:
             raise UsageError(f"{name} {value} is negative: give 0 or more")
+        if value is not None and value > MAX_SEED:
+            raise UsageError(f"{name} {value} is too large: give at most {MAX_SEED}")
 
 
 def only_one(given: Mapping[str, object]) -> None:
@@ -60,15 +62,14 @@ def check_interpolation(
         frames, seconds, loop: other lengths, which a path does not have.
 
     Raises:
-        UsageError: as said.
+        UsageError: it has.
     """
     if ends is None:
         if images is not None:
             raise UsageError(f"--images {images} needs --interpolate: for a longer result use --frames")
         return
-    check_numbers(not_negative={"--interpolate": min(ends)})
-    if max(ends) > MAX_SEED:
-        raise UsageError(f"--interpolate {max(ends)} is not a seed: give at most {MAX_SEED}")
+    for end in ends:
+        check_numbers(not_negative={"--interpolate": end})
     if images is None or images < 2:
         given = "" if images is None else f", not {images}"
         raise UsageError(f"--interpolate needs --images of at least 2{given}: the images at both ends are counted")

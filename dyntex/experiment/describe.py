@@ -42,7 +42,7 @@ def describe(
         measure: for a clip, measure what training on it costs, by running a few steps in processes of their own.
         clip_frames: frames to train on, for the measurement; by default each preset's.
         device: to measure on.
-        progress: told what is measured.
+        progress: receives progress messages.
 
     Returns:
         of a clip: size, length, rate, whether it is stationary in space, whether it loops, and ``cost``, a row for each

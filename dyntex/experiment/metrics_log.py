@@ -14,7 +14,7 @@ from dyntex.errors import DyntexError
 def append(path: Path, info: StepInfo, *, seconds: float) -> None:
     """Add an iteration that ended after so many seconds of training.
 
-    The line is handed to the system at once: a checkpoint that is saved after it never knows more than the journal,
+    The line is handed to the system at once: a checkpoint that is saved after it never knows more than the log,
     and a process that is killed in between loses nothing.
 
     Raises:

@@ -22,7 +22,7 @@ from dyntex.media.formats import FORMATS, beside, ending_of
 @contextmanager
 def model_kept(*command: object, kept: bool) -> Iterator[None]:
     """Within, an error or an interruption names the command that goes on from the saved model, where there is one."""
-    way = f"the model is kept: {shlex.join(['dyntex', *map(str, command)])} goes on"
+    way = f"the model is saved: {shlex.join(['dyntex', *map(str, command)])} continues from it"
     try:
         yield
     except KeyboardInterrupt:

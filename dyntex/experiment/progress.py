@@ -1,4 +1,4 @@
-"""What the library tells while it works, and how long each stage took."""
+"""Progress messages of the library, and how long each stage took."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STAGES = ("read", "rehearse", "fit", "synthesize", "write", "report")
 
 
 class Progress(Protocol):
-    """Receives what the library has to say; the command line prints it, and :class:`Silent` drops it."""
+    """Receives progress messages; the command line prints them, :class:`Silent` drops them."""
 
     def say(self, sentence: str) -> None:
         """A sentence on what is happening."""
@@ -32,7 +32,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Progress that nobody is told of; Ctrl-C raises KeyboardInterrupt at once."""
+    """Drops all messages; Ctrl-C raises KeyboardInterrupt at once."""
 
     def say(self, sentence: str) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Paths as they are told to others: a run folder and a video are to be sent, and say nothing of the machine."""
+"""Removes folder names from paths: a run folder and a video that are shared must not name folders of this machine."""
 
 from __future__ import annotations
 

@@ -63,8 +63,8 @@ class Run:
         save_every: seconds between checkpoints, more where saving takes long.
         resume: go on from the folder's last checkpoint.
         overwrite: start anew in a folder that holds another run.
-        on_step: told of every iteration and of the share of the training that is done.
-        notice: told sentences.
+        on_step: called after every iteration, with its record and the share of the training that is done.
+        notice: called with progress messages.
         stop: asked after every iteration; True saves and raises :class:`StoppedError`.
     """
 
@@ -102,11 +102,13 @@ class Run:
         elif self.folder.is_dir() and any(self.folder.iterdir()):
             # Only a run may be replaced: anyone's folder may hold a config.json.
             if not self.checkpoints.folder.is_dir() and not (self.folder / RESULT).is_file():
-                raise UsageError(f"{self.folder} holds other things than a run: name another folder with --run-dir")
+                raise UsageError(
+                    f"{self.folder} is not a run folder, and not empty: name another folder with --run-dir"
+                )
             if not self.overwrite:
                 raise UsageError(
-                    f"the run folder {self.folder} holds an earlier run: add --resume to go on with it, "
-                    "--overwrite to start anew, or name another with --run-dir"
+                    f"the run folder {self.folder} holds an earlier run: add --resume to continue it, "
+                    "--overwrite to start again, or name another with --run-dir"
                 )
 
     @property
@@ -125,7 +127,7 @@ class Run:
             InputError: a clip is too short or unlike the first, or a checkpoint cannot be read.
             UsageError: as :meth:`check` does, or the checkpoint is of other clips or conditions.
             DivergedError: training ran away for good; the last good checkpoint is kept.
-            StoppedError: ``stop`` said so; the state is saved.
+            StoppedError: ``stop`` returned True; the state is saved.
             MemoryLimitError: weights, gradients and moments would not fit.
         """
         began = time.monotonic()
@@ -225,7 +227,8 @@ class Run:
             if self.stop():
                 keep()
                 raise StoppedError(
-                    f"stopped after iteration {info.iteration}; all is saved in {self.folder}: --resume goes on"
+                    f"stopped after iteration {info.iteration}; the training is saved in {self.folder}: "
+                    "--resume continues it"
                 )
         if kept < t.iteration:
             keep()

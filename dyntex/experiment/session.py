@@ -61,7 +61,7 @@ class Session:
         config: networks and training.
         seed: of all randomness.
         device: to compute on.
-        progress: told what happens.
+        progress: receives progress messages.
         watch: counts the seconds by stage.
     """
 
@@ -239,7 +239,7 @@ def check_model_folder(folder: Path, *, overwrite: bool) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         # Only a model may be replaced: anyone's folder may hold a config.json.
         if not (folder / "model.safetensors").is_file():
-            raise UsageError(f"{folder} holds other things than a model: choose another folder")
+            raise UsageError(f"{folder} is not a model folder, and not empty: choose another folder")
         if not overwrite:
             raise UsageError(f"{folder} exists: choose another folder or pass --overwrite")
     if not os.access(folder if folder.is_dir() else folder.absolute().parent, os.W_OK | os.X_OK):

@@ -103,7 +103,7 @@ def synthesize(
         checkpoint_every: seconds between checkpoints, at least.
         resume: go on from the run folder's last checkpoint.
         overwrite: replace an earlier output, model or run.
-        progress: told what happens; by default nobody is.
+        progress: receives progress messages; by default they are dropped.
         command: what made the result, for its metadata and the report.
 
     Returns:

@@ -104,7 +104,7 @@ def fit(
         seed: of all randomness.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
         precision: of the convolutions; ``"auto"`` measures which is faster; by default the preset's.
-        progress: told what happens; by default nobody is.
+        progress: receives progress messages; by default they are dropped.
 
     Returns:
         the fitted method: ``fitted.synthesize(n_frames, rng=...)`` makes new clips.

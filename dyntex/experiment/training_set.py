@@ -1,4 +1,4 @@
-"""What a training learns from: one clip or a set of them, and the condition that tells the clips of a set apart."""
+"""The training data: one clip or a set of clips, and the condition of each clip in a set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dyntex.media.read import Kind, kind_of
 
 @dataclass(frozen=True)
 class Conditions:
-    """What tells the clips of a set apart; at most one of the three.
+    """Which condition the clips of a set have; at most one of the three.
 
     Attributes:
         labels: the subfolder that a clip lies in.
@@ -99,7 +99,7 @@ def with_conditions(members: Sequence[Member], conditions: Conditions = NONE) ->
         texts = Texts.of(captions)
         return TrainingSet(clips, texts.volume(captions, shape), texts)
     sketches = Sketches()
-    return TrainingSet(clips, sketches.heard(torch.cat([edges(clip) for clip in clips])), sketches)
+    return TrainingSet(clips, sketches.proximity(torch.cat([edges(clip) for clip in clips])), sketches)
 
 
 def read_training_set(
@@ -117,11 +117,11 @@ def read_training_set(
     Args:
         source: a clip, or a folder of clips or images.
         config: of the networks that are to be trained.
-        conditions: what tells the clips apart.
+        conditions: which condition each clip gets.
         size: (height, width); by default the preset's.
         start: first frame of each clip.
         n_frames: length of each clip; by default the preset's.
-        progress: told what was read and what was left out.
+        progress: receives messages: what was read and what was left out.
 
     Raises:
         InputError: a source cannot be read, is too short or too small.
@@ -182,7 +182,7 @@ def read_source(
 
 
 def default_preset(source: str, conditions: Conditions = NONE) -> tuple[str, str | None]:
-    """The preset for a source where none was named, and a sentence that says why, where it is not the usual one.
+    """The preset for a source where none was named; and a sentence with the reason, where it is not the usual preset.
 
     Raises:
         InputError: there is no such source.

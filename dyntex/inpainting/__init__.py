@@ -59,7 +59,7 @@ def recover(damaged: Clip, missing: Tensor, *, rng: torch.Generator, method: str
         UsageError: there is no such method.
     """
     if method not in METHODS:
-        raise UsageError(f"there is no way to recover called {method!r}: choose one of {', '.join(METHODS)}")
+        raise UsageError(f"there is no recovery method {method!r}: choose one of {', '.join(METHODS)}")
     check_fits(missing, damaged)
     return finished(METHODS[method](damaged.video, missing, rng), damaged, missing)
 

@@ -1,9 +1,9 @@
 """Several guesses at the missing pixels, weighted by how well each does on pixels that are known and were hidden.
 
-No single guess is best everywhere: of a slow sea two seconds of interpolation are hard to beat, of a fire half a frame
-is stale and the pixels around a hole tell more. Which clip this is the clip itself says (stacking; Wolpert, "Stacked
-generalization", Neural Networks 5, 1992): some of what was seen is hidden as the missing pixels are, each guess is made
-again, and the weights are those that miss least, by the mean absolute error that tables report.
+No single guess is best everywhere: on a slow sea, interpolation over two seconds is hard to beat; on a fire, half a
+frame is too long and the pixels around a hole are better. The clip itself decides (stacking; Wolpert, "Stacked
+generalization", Neural Networks 5, 1992): some known pixels are hidden in the way the missing ones are, each guess is
+made again, and the weights are those with the smallest mean absolute error, which tables report.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LEVEL = 1 / 255
 SIDE = 64
 """Side of the part of the frame on which guesses are tried."""
 MOSTLY = 0.75
-"""Share of missing pixels above which that part teaches too little."""
+"""Share of missing pixels above which a part of the clip has too little to estimate weights from."""
 
 
 def blend(y: Tensor, missing: Tensor, *, rng: torch.Generator, config: Kriging = DEFAULT) -> Tensor:

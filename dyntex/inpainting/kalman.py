@@ -1,4 +1,4 @@
-"""Missing pixels by a linear dynamical system: the Kalman smoother sees what is seen, and says the rest.
+"""Missing pixels by a linear dynamical system: the Kalman smoother estimates them from the pixels that are there.
 
 x_{t+1} = A x_t + B e_t, y_t = C x_t + mean (Doretto et al. 2003). Frames with holes are frames with fewer measurements.
 """
@@ -43,8 +43,8 @@ def smooth(y: Tensor, missing: Tensor, *, n_rounds: int = 2) -> Tensor:
         residual = (frames - mean - X.float() @ C.mT)[seen]
         variance = float(residual.double().square().mean()) + 1e-6
         states = smoothed_states(fit_law(X.mT), C, frames - mean, seen, variance=variance, start=X.mT @ X / T)
-        said = (states.float() @ C.mT + mean).view(T, *y[:, 0].shape).transpose(0, 1)
-        filled = torch.where(missing, said, y)
+        estimate = (states.float() @ C.mT + mean).view(T, *y[:, 0].shape).transpose(0, 1)
+        filled = torch.where(missing, estimate, y)
     return filled
 
 

@@ -36,7 +36,7 @@ class Kriging:
         reach: pixels at which the covariance has been faded to 0.
         reach_time: frames at which it has.
         nugget: share of the variance that is noise of each pixel alone; keeps the system well conditioned.
-        least_pairs: a lag seen in so many pairs of pixels has its covariance halved: few pairs tell little.
+        least_pairs: a lag seen in so many pairs of pixels has its covariance halved: few pairs make a poor estimate.
         n_steps: of the conjugate gradients.
         floor: standard deviation, in [-1, 1], of a pixel that stands still.
         smooth: pixels (standard deviation) over which variances are averaged with the neighbours'.
@@ -96,7 +96,7 @@ def _spread_of(d: Tensor, seen: Tensor, config: Kriging) -> Tensor:
 def conditional(g: Tensor, seen: Tensor, config: Kriging, rng: torch.Generator | None) -> Tensor:
     """g^, or a draw, for g (C, T, H, W) of variance 1, zero where unseen."""
     reach = (min(config.reach_time, g.shape[1]), config.reach, config.reach)
-    # Room for the reach behind the clip's end keeps the FFT's circle from joining it to the beginning.
+    # Zeros behind the clip's end: the FFT is circular, and would join the end to the beginning.
     size = tuple(next_fast_len(n + r, real=True) for n, r in zip(g.shape[1:], reach, strict=True))
     spectrum = covariance_spectrum(g, seen, size, reach, config.least_pairs)
     inverse = 1.0 / (spectrum + config.nugget)

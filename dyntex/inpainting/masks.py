@@ -21,7 +21,7 @@ from dyntex.media.paths import place_of
 
 KEY = re.compile(r"#[0-9a-fA-F]{6}")
 KEY_TOLERANCE = 40
-"""Levels of 255 by which each channel may miss the key: lossy video bends a painted colour, most at its edges."""
+"""Levels of 255 by which each channel may miss the key: lossy video changes a painted colour, most at its edges."""
 ARRAYS = (".npy", ".npz")
 
 
@@ -52,7 +52,7 @@ def read_mask(source: str, clip: Clip, *, grow: int = 0) -> Tensor:
     elif place_of(source).suffix.lower() in ARRAYS:
         missing = read_array(place_of(source))
     else:
-        # Grey, and brighter than half; one frame more than the clip has tells a mask that is too long.
+        # Grey, and brighter than half; one frame more than the clip has, so that a mask that is too long is noticed.
         missing = read_clip(source, n_frames=clip.n_frames + 1).video[:3].mean(0) > 0.0
     if missing.shape[1:] != (clip.height, clip.width):
         raise InputError(

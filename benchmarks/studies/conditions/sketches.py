@@ -37,14 +37,14 @@ def study(setup: Setup, config: CoopConfig) -> Found:
     clips = [_flame(seed, setup.size, N_FRAMES) for seed in range(n_train)]
     heldout = [_flame(1000 + seed, setup.size, setup.window) for seed in range(n_heldout)]
     sketches, condition = torch.cat([edges(clip) for clip in clips]), Sketches()
-    cond = condition.heard(sketches)
+    cond = condition.proximity(sketches)
     model = trained_model(setup.folder / "model", clips, config, setup=setup, cond=cond, condition=condition)
     rules = Rules.fit(torch.stack([clip.video for clip in clips]), sketches)
 
     asked = [edges(clip) for clip in heldout]
     draws = [
-        [model.synthesize(setup.window, rng=setup.rng(1 + k), cond=heard) for k in range(setup.n_samples)]
-        for heard in map(condition.heard, asked)
+        [model.synthesize(setup.window, rng=setup.rng(1 + k), cond=channels) for k in range(setup.n_samples)]
+        for channels in map(condition.proximity, asked)
     ]
     others = [*heldout[1:], heldout[0]]
     made: dict[str, list[list[Clip]]] = {

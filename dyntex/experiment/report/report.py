@@ -42,7 +42,7 @@ QUALITY = 20  # H.264's rate factor of the loop's video
 SIDE = 260  # pixels of the page: about the width of a frame
 SECTIONS = 440  # of a frame with its sections: two fit beside each other
 PRIVATE = ("command", "platform", "memory_bytes")
-"""What ``env.json`` says of the machine, its folders among it; the page is to be sent."""
+"""What ``env.json`` says about the machine, among it names of folders; the page is made to be shared."""
 
 BASE_STYLE = Path(__file__).with_name("report.css")
 """The sheet of every report; a kind of report may add to it."""
@@ -50,9 +50,9 @@ BASE_STYLE = Path(__file__).with_name("report.css")
 
 @dataclass(frozen=True)
 class ReportFacts:
-    """What a report says of a run that its pictures and its folder do not.
+    """What a report shows beside its pictures and the files of the run folder.
 
-    Nothing here may hold a path of the machine: the page is to be sent.
+    Nothing here may hold a path of the machine: the page is made to be shared.
 
     Attributes:
         title: of the page.
@@ -223,7 +223,7 @@ def _training(folder: Path) -> Iterator[str]:
         svg = data_uri("image/svg+xml", curves(records).encode())
         caption = (
             f"{len(records)} iteration{'s' * (len(records) != 1)}. An energy is low where a video looks like the clip; "
-            "a gap that swings around 0 says that the descriptor can hardly tell the two apart."
+            "a gap that oscillates around 0 means that the descriptor can hardly distinguish the two."
         )
         yield figure(image(svg, alt="curves of the training"), caption=caption)
 
