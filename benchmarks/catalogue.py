@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.study import CONFIG, Results, Study, claim, finish, load_results, study_of, widen, write
+from benchmarks.configuration import CONFIG, claim, study_of, widen
+from benchmarks.study import Results, Study, finish, load_results, write
 from dyntex.coopnets.checkpoint import load_json
 from dyntex.errors import InputError
 

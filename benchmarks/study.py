@@ -6,18 +6,17 @@ page of all. This module does the rest: the folder, what is done already, shards
 
 from __future__ import annotations
 
-import dataclasses
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
 
-from benchmarks.data import Source
+from benchmarks.configuration import CONFIG, claim, config_of, setting, study_of
 from benchmarks.record import load_record, save_record
 from benchmarks.report.markdown import Table, render
 from dyntex.coopnets.checkpoint import load_json, save_json
@@ -25,8 +24,10 @@ from dyntex.errors import DyntexError, InputError, MissingDependencyError, Usage
 from dyntex.experiment.run import environment
 from dyntex.runtime import full_speed
 
+__all__ = ["Cell", "Results", "Row", "Shard", "Study", "ok_rows", "path_of", "run", "setting"]
+
 SCHEMA_VERSION = 2
-CONFIG, RESULTS, ROW, PAGE = "config.json", "results.json", "row.json", "page.md"
+RESULTS, ROW, PAGE = "results.json", "row.json", "page.md"
 
 Row = dict[str, Any]
 Results = dict[str, Any]
@@ -75,31 +76,6 @@ class Study(Protocol):
     def page(self, results: Results) -> list[str | Table]:
         """Paragraphs of Markdown and tables, of the rows that there are."""
         ...
-
-
-def setting(
-    default: Any = dataclasses.MISSING,
-    *,
-    quick: Any = dataclasses.MISSING,
-    is_kept: bool = True,
-    is_sources: bool = False,
-) -> Any:
-    """A field of a study.
-
-    Args:
-        default: where nothing is asked.
-        quick: its value for a look at the whole in a minute; of clips, the words for them.
-        is_kept: whether it is asked for in ``config.json``; if not, it says how the work is done, and no number
-            depends on it.
-        is_sources: whether it holds clips, or other files, which are known by their content.
-    """
-    return field(default=default, metadata={"quick": quick, "is_kept": is_kept, "is_sources": is_sources})
-
-
-def quick_of(kind: type[Study]) -> dict[str, Any]:
-    """The fields that make a study quick."""
-    found = {f.name: f.metadata.get("quick", dataclasses.MISSING) for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return {name: value for name, value in found.items() if value is not dataclasses.MISSING}
 
 
 def path_of(*names: object) -> str:
@@ -256,103 +232,6 @@ def load_results(folder: Path) -> Results:
     if not isinstance(results, dict) or results.get("schema_version") != SCHEMA_VERSION:
         raise InputError(f"{folder / RESULTS} is not the results of a benchmark of version {SCHEMA_VERSION}")
     return results
-
-
-# What a folder is about.
-
-
-def config_of(study: Study, command: str) -> dict[str, Any]:
-    """What a study's ``config.json`` holds. Clips are known by their content, so that files may move."""
-    commands = [command] if command else []
-    values = {f.name: _plain(f, getattr(study, f.name)) for f in _fields(study)}
-    return {"study": study.name, "commands": commands} | values
-
-
-def _fields(study: Any) -> list[dataclasses.Field[Any]]:
-    """The fields of a study, or of its class, that say what is asked."""
-    return [f for f in dataclasses.fields(study) if f.init and f.metadata.get("is_kept", True)]
-
-
-def _plain(f: dataclasses.Field[Any], value: Any) -> Any:
-    if f.metadata.get("is_sources"):
-        return {source.name: source.digest() for source in value}
-    return list(value) if isinstance(value, tuple) else value
-
-
-def study_of(kind: type[Study], config: Mapping[str, Any], *, like: Study | None = None) -> Study:
-    """The study that a ``config.json`` is of; its clips have names and digests, and cannot be read.
-
-    What no configuration holds is as in the study ``like``.
-
-    Raises:
-        InputError: it is of no such study.
-    """
-
-    def value(kept: Any) -> Any:
-        if isinstance(kept, dict):
-            return tuple(Source(name, digest, sha256=digest) for name, digest in kept.items())
-        return tuple(kept) if isinstance(kept, list) else kept
-
-    known = {f.name for f in _fields(kind)}
-    values = {key: value(kept) for key, kept in config.items() if key in known}
-    try:
-        return kind(**values) if like is None else dataclasses.replace(like, **values)  # type: ignore[type-var]
-    except TypeError as error:
-        raise InputError(f"this is no configuration of the study {kind.name}: {error}") from error
-
-
-def claim(kind: type[Study], asked: dict[str, Any], out: Path) -> dict[str, Any]:
-    """Make the folder a study's of this configuration, or widen the one that it holds; returns all that it is about.
-
-    Raises:
-        UsageError: its rows would not compare with the new ones, or something else is in it, or it cannot be made.
-            Nothing was changed.
-    """
-    if (out / CONFIG).exists():
-        held = load_json(out / CONFIG)
-        wide = widen(kind, held, asked, f"{out} holds a benchmark of another configuration")
-        if wide != held:
-            save_json(out / CONFIG, wide)
-        return wide
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} exists and is no benchmark's folder: name another with -o")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"the folder {out} cannot be made ({error.strerror}): name another with -o") from error
-    save_json(out / CONFIG, asked)
-    return asked
-
-
-def widen(kind: type[Study], held: Any, asked: dict[str, Any], problem: str) -> dict[str, Any]:
-    """One configuration for two: the entries of either, the held ones first, and the greater number of seeds.
-
-    Raises:
-        UsageError: they are of two studies, differ in what all rows share, or mean two clips by one name; the message
-            begins with ``problem``.
-    """
-    name = held.get("study") if isinstance(held, dict) else None
-    if name != asked["study"]:
-        raise UsageError(f"{problem} (study is {name}, not {asked['study']}): name another folder with -o")
-    # A field that is newer than the folder had its default there.
-    defaults = {f.name: _plain(f, f.default) for f in _fields(kind) if f.default is not dataclasses.MISSING}
-    wide, differ = dict(held), []
-    for key, value in asked.items():
-        before = held.get(key, defaults.get(key))
-        if isinstance(value, dict):
-            others = [name for name in before if before[name] != value.get(name, before[name])]
-            differ += [f"{key.removesuffix('s')} {name} has other content" for name in others]
-            wide[key] = before | value
-        elif isinstance(value, list):
-            wide[key] = list(dict.fromkeys((*before, *value)))
-        elif key == "seeds":
-            wide[key] = max(before, value)
-        else:
-            differ += [f"{key} is {before}, not {value}"] if before != value else []
-            wide[key] = value
-    if differ:
-        raise UsageError(f"{problem} ({'; '.join(differ)}): name another folder with -o, or ask for the same")
-    return wide
 
 
 def _processor() -> str:

@@ -16,10 +16,11 @@ import pytest
 from commands import done
 
 from benchmarks import catalogue
+from benchmarks.configuration import quick_of
 from benchmarks.data import Source
 from benchmarks.record import Settings, load_record, save_record
 from benchmarks.report.markdown import Table
-from benchmarks.study import PAGE, RESULTS, Cell, Results, Row, Shard, path_of, quick_of, run, setting
+from benchmarks.study import PAGE, RESULTS, Cell, Results, Row, Shard, path_of, run, setting
 from dyntex.errors import InputError, MissingDependencyError, UsageError
 
 
@@ -214,6 +215,12 @@ def test_a_folder_grows_but_not_by_rows_that_do_not_compare(tmp_path: Path):
     with pytest.raises(UsageError, match="clip a has other content"):
         run(Powers((Source("a", "example:smoke"),)), out)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    # A folder that was begun before the study had a field is one with its default.
+    config = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps({key: value for key, value in config.items() if key != "scale"}))
+    with pytest.raises(UsageError, match="scale is 1, not 5"):
+        run(Powers(CLIPS, scale=5), out)
+    assert run(Powers(CLIPS), out)["complete"]
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "diary.txt").touch()
     with pytest.raises(UsageError, match="is no benchmark's folder"):

@@ -309,7 +309,8 @@ def _run(name: str, given: dict[str, Any], *, folder: str) -> None:
     from rich.console import Console
 
     from benchmarks.catalogue import find
-    from benchmarks.study import Shard, name_of, quick_of, run
+    from benchmarks.configuration import quick_of
+    from benchmarks.study import Shard, name_of, run
 
     out, shard = given.pop("out") or Path(folder), Shard.parse(given.pop("shard"))
     quick, quiet, as_json = (given.pop(key) for key in ("quick", "quiet", "as_json"))
