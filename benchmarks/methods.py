@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Protocol, cast
 
 import torch
 
 from baselines import METHODS
 from baselines.controls import Copy, MeanFrame, ShuffledFrames, WhiteNoise, repeat_last, reversed_real
-from benchmarks.anchored import Anchored
 from benchmarks.data import Source, Split, fresh_sample, has_known_law
 from dyntex.clip import Clip
 from dyntex.coopnets.config import CoopConfig
@@ -54,11 +52,11 @@ def is_neural(name: str) -> bool:
 def neural_config(name: str, *, iterations: int | None) -> CoopConfig:
     """The preset that a method's name means, with so many iterations in place of its own."""
     config = PRESETS["fast" if name == COOP else name]
-    return config if iterations is None else replace(config, iterations=iterations)
+    return config if iterations is None else config.replaced(iterations=iterations)
 
 
 def can(name: str, feature: Feature) -> bool:
-    """Whether a method has a feature; networks, wrapped as :class:`benchmarks.anchored.Anchored`, have all."""
+    """Whether a method has a feature."""
     return is_neural(name) or METHODS[name].capabilities().supports(feature)
 
 
@@ -96,12 +94,18 @@ def fit(
         return cast(Fitted, METHODS[name].fit(clip, rng=rng))
     config = neural_config(name, iterations=iterations)
     side = (clip.height, clip.width)
-    if (config.fixed_size and side != (config.size, config.size)) or any(n % config.multiple for n in side):
-        able = f"{config.size}x{config.size}" if config.fixed_size else f"sides that are multiples of {config.multiple}"
+    if (config.data.fixed_size and side != (config.data.size, config.data.size)) or any(
+        n % config.data.multiple for n in side
+    ):
+        able = (
+            f"{config.data.size}x{config.data.size}"
+            if config.data.fixed_size
+            else f"sides that are multiples of {config.data.multiple}"
+        )
         raise UsageError(f"preset {config.preset!r} makes frames of {able}, not {clip.height}x{clip.width}")
     began = time.monotonic()
     progress = None if budget is None else lambda _: (time.monotonic() - began) / budget
-    return Anchored(CoopNets.fit(clip, config, rng=rng, progress=progress))
+    return CoopNets.fit(clip, config, rng=rng, progress=progress)
 
 
 # What a control shows in a task: (split, n_frames, rng) -> clip.

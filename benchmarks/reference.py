@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dyntex.coopnets.config import CoopConfig
-from dyntex.coopnets.train import Teaching
+from dyntex.coopnets.state import TrainState
 from dyntex.errors import UsageError
-from dyntex.networks.architecture import FULL, GeneratorConfig, Head, Layer
+from dyntex.networks.architecture import FULL, ConvGeneratorConfig, Head, Layer
 from dyntex.networks.layers import FullFrameConv, FullFrameConvTranspose
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "none": nn.Identity}
@@ -47,12 +47,16 @@ class Reference:
         for module in self.gen:
             if isinstance(module, nn.BatchNorm3d):
                 module.reset_parameters()
-        self.opt_des = torch.optim.Adam(self.des.parameters(), lr=config.lr_des, betas=(config.beta1, 0.999))
-        self.opt_gen = torch.optim.Adam(self.gen.parameters(), lr=config.lr_gen, betas=(config.beta1, 0.999))
+        self.opt_des = torch.optim.Adam(
+            self.des.parameters(), lr=config.optimisation.lr_des, betas=(config.optimisation.beta1, 0.999)
+        )
+        self.opt_gen = torch.optim.Adam(
+            self.gen.parameters(), lr=config.optimisation.lr_gen, betas=(config.optimisation.beta1, 0.999)
+        )
 
     def latent_shape(self) -> tuple[int, int, int, int]:
         """(D, T', 1, 1) of the shortest latent whose clip has the frames."""
-        config = cast(GeneratorConfig, self.config.generator)
+        config = cast(ConvGeneratorConfig, self.config.generator)
         depth, n = config.latent[0], 1
         with torch.device("meta"):
             gen = _generator(config, 1)
@@ -60,7 +64,7 @@ class Reference:
                 n += 1
         return (depth, n, 1, 1)
 
-    def copy(self, t: Teaching) -> None:
+    def copy(self, t: TrainState) -> None:
         """Take over the weights of the toolkit's networks."""
         for nets in ((self.des, t.des.heads[0].trunk), (self.gen, t.gen.layers)):
             convolutions = [m for m in nets[0] if isinstance(m, nn.Conv3d | nn.ConvTranspose3d)]
@@ -82,7 +86,7 @@ class Reference:
 
     def revise(self, y: Tensor, *, n_steps: int, rng: torch.Generator) -> Tensor:
         """D1: y <- y - step^2 / 2 dU/dy + step N(0, I)."""
-        y, step = y.detach(), self.config.step
+        y, step = y.detach(), self.config.sampling.step
         for _ in range(n_steps):
             y.requires_grad_(True)
             (gradient,) = torch.autograd.grad(self.energy(y).sum(), y)
@@ -99,7 +103,7 @@ class Reference:
     def learn_generator(self, y_gen: Tensor, y_rev: Tensor) -> None:
         """G2: gradients of |y_rev - g(z)|^2 / 2 gen_std^2, the mean over pixels."""
         self.opt_gen.zero_grad()
-        ((y_rev - y_gen).square().mean() / (2.0 * self.config.gen_std**2)).backward()  # type: ignore[no-untyped-call]
+        ((y_rev - y_gen).square().mean() / (2.0 * self.config.optimisation.gen_std**2)).backward()  # type: ignore[no-untyped-call]
 
     def update(self) -> None:
         """One step of both optimisers."""
@@ -107,7 +111,7 @@ class Reference:
         self.opt_gen.step()
 
 
-def parts(config: CoopConfig) -> tuple[Head, GeneratorConfig]:
+def parts(config: CoopConfig) -> tuple[Head, ConvGeneratorConfig]:
     """The head and the generator of a preset that has a reference.
 
     Raises:
@@ -116,9 +120,9 @@ def parts(config: CoopConfig) -> tuple[Head, GeneratorConfig]:
     (head, *others), generator = config.descriptor.heads, config.generator
     if others or head.ends != ((),) or config.descriptor.reference != "white" or max(head.pool) > 1:
         raise UsageError(f"preset {config.preset!r} has no reference implementation: choose one of paper-*")
-    if not isinstance(generator, GeneratorConfig) or min(generator.latent[1:]) > 1:
+    if generator.keeps_pixels or not generator.lacks:
         raise UsageError(f"preset {config.preset!r} has no reference implementation: choose paper-fc64 or -fc128")
-    return head, generator
+    return head, cast(ConvGeneratorConfig, generator)
 
 
 class Pad(nn.Module):
@@ -147,7 +151,7 @@ def _descriptor(layers: tuple[Layer, ...], shape: tuple[int, int, int, int]) -> 
     return net
 
 
-def _generator(config: GeneratorConfig, clip_channels: int) -> nn.Sequential:
+def _generator(config: ConvGeneratorConfig, clip_channels: int) -> nn.Sequential:
     net = nn.Sequential()
     channels = config.latent[0]
     for layer in config.layers:

@@ -12,11 +12,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from dyntex.clip import Clip, concatenate
-    from dyntex.coopnets.capabilities import resized
     from dyntex.coopnets.config import CoopConfig
     from dyntex.coopnets.langevin import langevin
     from dyntex.coopnets.model import CoopNets
     from dyntex.coopnets.presets import PRESETS
+    from dyntex.coopnets.resize import resized
     from dyntex.errors import (
         DivergedError,
         DyntexError,
@@ -84,7 +84,7 @@ __all__ = [
 
 _HOMES = {
     "dyntex.clip": ("Clip", "concatenate"),
-    "dyntex.coopnets.capabilities": ("resized",),
+    "dyntex.coopnets.resize": ("resized",),
     "dyntex.coopnets.config": ("CoopConfig",),
     "dyntex.coopnets.langevin": ("langevin",),
     "dyntex.coopnets.model": ("CoopNets",),

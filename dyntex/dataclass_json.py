@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import types
 import typing
 from typing import Any, Literal
@@ -58,11 +59,23 @@ def _dataclass_from_json(data: Any, kind: Any, where: str) -> Any:
     hints = typing.get_type_hints(kind)
     for key in data:
         if key not in hints:
-            raise UsageError(f"{where} has the unknown key {key!r}{suggest(key, hints)}")
+            raise UsageError(f"{where} has the unknown key {key!r}{_suggest(key, hints)}")
     for field in dataclasses.fields(kind):
         if field.default is dataclasses.MISSING and field.name not in data:
             raise UsageError(f"{where} lacks the key {field.name!r}")
     return kind(**{key: from_json(value, hints[key], where=f"{where}.{key}") for key, value in data.items()})
+
+
+def _suggest(key: str, hints: dict[str, Any]) -> str:
+    """The nearest key here, or else in one of the objects here, with its path."""
+    inside = {
+        field.name: f"{name}.{field.name}"
+        for name, kind in hints.items()
+        if dataclasses.is_dataclass(kind)
+        for field in dataclasses.fields(kind)
+    }
+    near = difflib.get_close_matches(key, list(inside), n=1)
+    return suggest(key, hints) or (f"; did you mean {inside[near[0]]!r}?" if near else "")
 
 
 def _union_from_json(data: Any, kind: Any, where: str) -> Any:

@@ -243,9 +243,10 @@ def test_refusals_come_before_the_clip_is_read(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('{"preset": "fast", "iteratons": 3}', ("iteratons", "did you mean 'iterations'")),
-        ('{"preset": "fast", "iterations": "many"}', ("iterations", "'many'")),
-        ('{"preset": "fast", "iterations": 0}', ("iterations is 0", "1 or more")),
+        ('{"preset": "fast", "iterations": 3}', ("iterations", "did you mean 'optimisation.iterations'")),
+        ('{"preset": "fast", "optimisation": {"iteratons": 3}}', ("iteratons", "did you mean 'iterations'")),
+        ('{"preset": "fast", "optimisation": {"iterations": "many"}}', ("optimisation.iterations", "'many'")),
+        ('{"preset": "fast", "optimisation": {"iterations": 0}}', ("optimisation.iterations is 0", "1 or more")),
         ('{"preset": "mine"}', ("lacks the key 'descriptor'",)),
         ("[1, 2]", ("object",)),
         ('{"preset": ', ("c.json",)),
@@ -272,7 +273,7 @@ def edited(model: Path, folder: Path, edit: Callable[[dict[str, object]], object
 
 
 def unknown_key(model: Path, folder: Path) -> Path:
-    return edited(model, folder, lambda about: about["config"].update(iteratons=3))  # type: ignore[attr-defined]
+    return edited(model, folder, lambda about: about["config"]["optimisation"].update(iteratons=3))  # type: ignore[attr-defined]
 
 
 def lost_key(model: Path, folder: Path) -> Path:
@@ -355,7 +356,9 @@ def test_bad_words_of_info_and_examples(clip: Path, tmp_path: Path) -> None:
 
 
 def test_divergence_keeps_the_last_good_state_and_writes_no_video(clip: Path, tmp_path: Path) -> None:
-    (tmp_path / "c.json").write_text('{"preset": "fast", "lr_des": 1e30, "iterations": 50, "drift_limit": 0}')
+    (tmp_path / "c.json").write_text(
+        '{"preset": "fast", "optimisation": {"lr_des": 1e30, "iterations": 50}, "stabilisers": {"drift_limit": 0}}'
+    )
     out = tmp_path / "a.mp4"
     outcome = dyntex(
         "synthesize", clip, "-o", out, "--config", tmp_path / "c.json", "--size", 16, "--clip-frames", 16, "-q"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ import torch
 from commands import dyntex
 from typer.testing import CliRunner
 
-from benchmarks.anchored import ANCHOR_FRAMES, Anchored
 from benchmarks.data import Source
 from benchmarks.ladder import CORRUPTIONS, climb, corrupt, ghost
 from benchmarks.metrics.psnr_ssim import psnr
@@ -30,7 +28,7 @@ from benchmarks.report.summary import Column, Summary, best, shown, summarise, t
 from benchmarks.study import PAGE
 from dyntex.cli import app
 from dyntex.clip import Clip
-from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.model import ANCHOR_FRAMES, CoopNets
 from dyntex.coopnets.presets import FAST
 from dyntex.errors import DyntexError, InputError
 from dyntex.examples import make
@@ -89,8 +87,8 @@ def test_the_spectrum_of_a_sine_is_at_its_frequency_and_sums_to_its_variance():
 
 def test_coopnets_anchored_begin_as_the_anchor_does_and_end_as_a_sample_does():
     clip = make("flame", size=32, n_frames=24)
-    model = CoopNets.fit(clip, replace(FAST, iterations=1), rng=torch.Generator().manual_seed(0))
-    fitted = Anchored(model)
+    model = CoopNets.fit(clip, FAST.replaced(iterations=1), rng=torch.Generator().manual_seed(0))
+    fitted = model
 
     def level(made: Clip, start: int, n: int) -> float:
         return psnr(made.segment(start, n), clip.segment(start, n), data_range=2.0)
@@ -112,7 +110,7 @@ def test_coopnets_anchored_begin_as_the_anchor_does_and_end_as_a_sample_does():
 def test_coopnets_predict_from_where_the_clip_is():
     whole = make("ocean", size=32, n_frames=32)
     clip, future = whole.segment(0, 30), whole.segment(30, 2)
-    fitted = Anchored(CoopNets.fit(clip, replace(FAST, iterations=1), rng=torch.Generator().manual_seed(0)))
+    fitted = CoopNets.fit(clip, FAST.replaced(iterations=1), rng=torch.Generator().manual_seed(0))
     predicted = fitted.predict(clip, 2)
     mean = Clip(clip.video.mean(1, keepdim=True), clip.fps)
     first = future.segment(0, 1)

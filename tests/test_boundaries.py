@@ -13,20 +13,21 @@ import torch
 from commands import TINY, done, dyntex
 
 from dyntex.clip import Clip, concatenate
-from dyntex.coopnets.capabilities import check_loop, check_space, is_convolutional, resized
+from dyntex.coopnets.capabilities import capabilities
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import PRESETS
+from dyntex.coopnets.resize import check_space, resized
 from dyntex.errors import UsageError
 from dyntex.experiment.boundaries import Boundaries, _verdict, keep_ends
-from dyntex.networks.architecture import FULL, DescriptorConfig, GeneratorConfig, Head, Layer
+from dyntex.networks.architecture import FULL, ConvGeneratorConfig, DescriptorConfig, Head, Layer
 from dyntex.textures.loop_seam import Seam
 
 # Fully convolutional in space and time, as paper-st is, and small: latents 2 frames and 4 pixels apart.
-SMALL = CoopConfig(
+SMALL = CoopConfig.of(
     "small-st",
     DescriptorConfig((Head((Layer(6, (3, 3, 3), (1, 2, 2)), Layer(2, (3, 3, 3), activation="none"))),), ref_std=0.2),
-    GeneratorConfig((3, 4, 4), (Layer(8, (3, 3, 3), (2, 2, 2)), Layer(0, (3, 4, 4), (1, 2, 2), activation="tanh")),
+    ConvGeneratorConfig((3, 4, 4), (Layer(8, (3, 3, 3), (2, 2, 2)), Layer(0, (3, 4, 4), (1, 2, 2), activation="tanh")),
                     init_std=0.3),
     size=16, multiple=4, min_frames=5, iterations=1, n_steps=2, step=0.01,
 )  # fmt: skip
@@ -43,39 +44,42 @@ def model() -> CoopNets:
 
 
 def test_which_presets_know_a_texture_apart_from_its_place():
-    assert [name for name, config in PRESETS.items() if is_convolutional(config)] == ["image-texture", "paper-st"]
-    assert is_convolutional(SMALL)
+    placeless = [name for name, config in PRESETS.items() if capabilities(config).supports("tile")]
+    assert placeless == ["fast-st", "image-texture", "paper-st"]
+    assert capabilities(SMALL).supports("resize")
     des, gen = SMALL.descriptor, SMALL.generator
-    assert isinstance(gen, GeneratorConfig)
+    assert isinstance(gen, ConvGeneratorConfig)
     spanning = Head((Layer(2, (1, FULL, FULL), activation="none"),))
     for other in (
-        dataclasses.replace(SMALL, descriptor=dataclasses.replace(des, heads=(*des.heads, spanning))),
-        dataclasses.replace(SMALL, descriptor=dataclasses.replace(des, reference="pixel")),
-        dataclasses.replace(SMALL, generator=dataclasses.replace(gen, latent=(3, 1, 1))),
+        SMALL.replaced(descriptor=dataclasses.replace(des, heads=(*des.heads, spanning))),
+        SMALL.replaced(descriptor=dataclasses.replace(des, reference="pixel")),
+        SMALL.replaced(generator=dataclasses.replace(gen, latent=(3, 1, 1))),
     ):
-        assert not is_convolutional(other)
-        with pytest.raises(UsageError, match="--tile x cannot be made by preset 'small-st'"):
+        assert not capabilities(other).supports("tile")
+        with pytest.raises(
+            UsageError, match="--tile x is not possible with preset 'small-st', because it learns what belongs where"
+        ):
             check_space(other, "--tile x")
 
 
 @pytest.mark.parametrize(
     ("name", "good", "bad", "words"),
     [
-        ("fast", (16, 17, 64), 15, "15 frames is shorter than preset 'fast' reaches in time: ask for at least 16"),
-        ("paper-st", (32, 64), 31, "shorter than preset 'paper-st' .* at least 32"),
-        ("paper-st", (48,), 40, "whose latents are 16 frames apart: ask for 32 or 48"),
+        ("fast", (16, 17, 64), 15, "15 frames is too short for preset 'fast': ask for at least 16"),
+        ("paper-st", (32, 64), 31, "too short for preset 'paper-st': ask for at least 32"),
+        ("paper-st", (48,), 40, "loops of multiples of 16 frames, not 40: ask for 32 or 48"),
     ],
 )
 def test_loops_that_cannot_close_are_refused(name: str, good: tuple[int, ...], bad: int, words: str):
     for n in good:
-        check_loop(PRESETS[name], n)
+        capabilities(PRESETS[name]).require_loop(n, method=f"preset {name!r}")
     with pytest.raises(UsageError, match=words):
-        check_loop(PRESETS[name], bad)
+        capabilities(PRESETS[name]).require_loop(bad, method=f"preset {name!r}")
 
 
 def test_a_loop_is_as_long_as_asked_and_turns_with_its_latents(model: CoopNets):
     for n in (6, 8, 70):
-        check_loop(SMALL, n)
+        capabilities(SMALL).require_loop(n, method="small")
         assert model.synthesize(n, rng=seeded(), periodic=(True, False, False)).n_frames == n
     z = torch.randn(1, *model.gen.latent_shape(8), generator=seeded(2))
     with torch.no_grad():
@@ -196,10 +200,10 @@ def test_a_model_loops_by_the_generator_and_sample_tells_its_own_percentiles(tau
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--loop", "--frames", 10), "loop of 10 frames is shorter than preset 'fast' reaches in time"),
+        (("--loop", "--frames", 10), "loop of 10 frames is too short for preset 'fast'"),
         (("--loop", "--method", "kpcr"), "--loop is not possible with --method kpcr, because its law is not linear"),
         (("--loop", "--method", "lds", "--frames", 2), "2 frames has no motion to close"),
-        (("--tile", "x"), "--tile x cannot be made by preset 'fast', which learns what belongs where"),
+        (("--tile", "x"), "--tile x is not possible with preset 'fast', because it learns what belongs where"),
         (("--tile", "z"), "--tile z is not a direction"),
         (("--tile", "xy", "--method", "lds"), "--tile xy is not possible with --method lds"),
     ],
@@ -214,9 +218,9 @@ def test_synthesize_refuses_before_anything_is_learnt(source: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--loop", "--frames", 10), "shorter than preset 'fast' reaches in time"),
-        (("--tile", "y"), "--tile y cannot be made by preset 'fast'"),
-        (("--size", 32), "--size 32x32 beyond the 16x16 that was taught cannot be made by preset 'fast'"),
+        (("--loop", "--frames", 10), "too short for preset 'fast'"),
+        (("--tile", "y"), "--tile y is not possible with preset 'fast'"),
+        (("--size", 32), "--size 32x32, other than the learnt 16x16, is not possible with preset 'fast'"),
     ],
 )
 def test_sample_refuses_what_the_model_cannot(taught: Path, tmp_path: Path, options: tuple, words: str):

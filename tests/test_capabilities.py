@@ -14,21 +14,14 @@ from commands import TINY, done, dyntex
 from torch import Tensor
 
 from dyntex.clip import Clip
-from dyntex.coopnets.capabilities import (
-    _by_patch,
-    _remembered,
-    _without_slow_mean,
-    _without_slow_scale,
-    check_space,
-    check_stationary,
-    is_quilted,
-    resized,
-)
+from dyntex.coopnets.capabilities import capabilities
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import FAST_ST, PRESETS
+from dyntex.coopnets.resize import check_space, check_stationary, resized
 from dyntex.errors import UsageError
-from dyntex.networks.shot_noise import GaussianTextureGenerator
+from dyntex.networks.residual import ShotNoiseResidual
 from dyntex.textures.quilting import Piece, Quilt
+from dyntex.textures.shot_noise import without_slow_mean, without_slow_scale
 
 TILED = (False, True, True)
 SIDE, T = 32, 16
@@ -50,12 +43,12 @@ def texture() -> Clip:
 
 @pytest.fixture(scope="module")
 def model() -> CoopNets:
-    config = dataclasses.replace(FAST_ST, iterations=1, head_start=0.0, lr_gen=0.01)
+    config = FAST_ST.replaced(iterations=1, head_start=0.0, lr_gen=0.01)
     return CoopNets.fit(texture(), config, rng=seeded())
 
 
-def generator(model: CoopNets) -> GaussianTextureGenerator:
-    assert isinstance(model.gen, GaussianTextureGenerator)
+def generator(model: CoopNets) -> ShotNoiseResidual:
+    assert isinstance(model.gen, ShotNoiseResidual)
     return model.gen
 
 
@@ -66,11 +59,15 @@ def made(model: CoopNets, z: Tensor, periodic: tuple[bool, bool, bool]) -> Tenso
 
 
 def test_which_presets_can_be_laid_anew():
-    assert [name for name, config in PRESETS.items() if is_quilted(config)] == ["fast-st"]
+    assert [
+        name
+        for name, config in PRESETS.items()
+        if config.generator.keeps_pixels and capabilities(config).supports("tile")
+    ] == ["fast-st"]
     check_space(FAST_ST, "--tile x")
     # Its networks are those of fast without the ends that span the frame, and nothing else differs.
     fast = PRESETS["fast"]
-    assert dataclasses.replace(FAST_ST, preset="fast", descriptor=fast.descriptor) == fast
+    assert FAST_ST.replaced(preset="fast", descriptor=fast.descriptor) == fast
     for head, full in zip(FAST_ST.descriptor.heads, fast.descriptor.heads, strict=True):
         assert dataclasses.replace(full, ends=full.ends[1:]) == head
 
@@ -79,24 +76,24 @@ def test_which_presets_can_be_laid_anew():
 def test_every_pixel_keeps_the_law_of_a_pixel_of_the_clip(model: CoopNets, height: int, width: int, tile: bool):
     wide = resized(model, height, width, rng=seeded(), tile=tile)
     laid, gen = generator(wide), generator(model)
-    assert laid.deviations.shape == (T, 3, height, width)
+    assert laid.texture.kernel.shape == (T, 3, height, width)
     # The stirred values have variance 1, also where two pieces are blended.
-    torch.testing.assert_close(laid.deviations.square().sum(0), torch.ones(3, height, width), rtol=0, atol=1e-4)
+    torch.testing.assert_close(laid.texture.kernel.square().sum(0), torch.ones(3, height, width), rtol=0, atol=1e-4)
     # Inside the pieces these are pixels of the clip, with their own levels and times: most have an exact original.
-    old = gen.deviations.flatten(2).flatten(0, 1).T
-    new = laid.deviations.flatten(2).flatten(0, 1).T
+    old = gen.texture.kernel.flatten(2).flatten(0, 1).T
+    new = laid.texture.kernel.flatten(2).flatten(0, 1).T
     distance, origin = torch.cdist(new, old, compute_mode="donot_use_mm_for_euclid_dist").min(1)
     exact = distance < 1e-3  # of vectors of length sqrt(3)
     assert exact.double().mean() > 0.1
-    for name in ("levels", "stirred_levels", "bounds", "room"):
-        before, after = (getattr(g, name).flatten(-2) for g in (gen, laid))
+    for name in ("texture.clip_levels", "texture.mixture_levels", "texture.bounds", "residual_gain"):
+        before, after = (g.get_buffer(name).flatten(-2) for g in (gen, laid))
         torch.testing.assert_close(after[..., exact], before[..., origin[exact]], rtol=0, atol=5e-3)
     # So have the mean and the spread, of the generator and of the descriptor's reference.
     for flatten, before, after in (
-        (_without_slow_mean, gen.mean, laid.mean),
-        (_without_slow_scale, gen.spread, laid.spread),
-        (_without_slow_mean, model.des.ref_mean, wide.des.ref_mean),
-        (_without_slow_scale, model.des.ref_std, wide.des.ref_std),
+        (without_slow_mean, gen.texture.mean, laid.texture.mean),
+        (without_slow_scale, gen.texture.spread, laid.texture.spread),
+        (without_slow_mean, model.des.ref_mean, wide.des.ref_mean),
+        (without_slow_scale, model.des.ref_std, wide.des.ref_std),
     ):
         expected = flatten(before).flatten(-2)[..., origin[exact]]
         torch.testing.assert_close(after.flatten(-2)[..., exact], expected, rtol=0, atol=5e-3)
@@ -104,14 +101,14 @@ def test_every_pixel_keeps_the_law_of_a_pixel_of_the_clip(model: CoopNets, heigh
     for name, value in gen.named_parameters():
         assert name == "place" or torch.equal(value, laid.get_parameter(name))
     assert laid.config.noise[1:] == (height // 4, width // 4)
-    assert laid.config.regions >= 3 * max(height, width) / SIDE
+    assert laid.config.texture.regions >= 3 * max(height, width) / SIDE
     for name, value in model.des.named_parameters():
         assert torch.equal(value, wide.des.get_parameter(name))
 
 
 def test_a_tile_hears_one_noise_at_both_ends_and_its_own_frame_around_them(model: CoopNets):
     tile = resized(model, 32, 40, rng=seeded(), tile=True)
-    n = generator(tile).config.regions
+    n = generator(tile).config.texture.regions
     z = torch.randn(1, *tile.gen.latent_shape(4), generator=seeded(2))
     for axis, other in ((1, 2), (2, 1)):
         changed = z.clone()
@@ -128,7 +125,7 @@ def test_the_ends_of_a_tile_meet(model: CoopNets):
     y, x = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
     waves = 0.5 * torch.cos((x + 2 * y) * (2 * math.pi / 16)) + 0.3 * torch.sin((3 * x - y) * (2 * math.pi / 16))
     clip = Clip((0.1 * texture().video + waves).clamp(-1, 1), Fraction(25))
-    config = dataclasses.replace(FAST_ST, iterations=1)
+    config = FAST_ST.replaced(iterations=1)
     tile = resized(CoopNets.fit(clip, config, rng=seeded()), 48, 64, rng=seeded(), tile=True)
     video = tile.synthesize(16, rng=seeded(), periodic=TILED).video
     for axis in (2, 3):
@@ -157,8 +154,8 @@ def test_streams_are_one_video_and_seeds_decide(model: CoopNets):
 def test_a_model_remembers_its_clip():
     """Where colours are on the ramp, or there is one channel, exactly, but for how pixels scale under the window."""
     grey = Clip(texture().video[:1], Fraction(25))
-    model = CoopNets.fit(grey, dataclasses.replace(FAST_ST, iterations=1), rng=seeded())
-    remembered = _remembered(generator(model))[0]
+    model = CoopNets.fit(grey, FAST_ST.replaced(iterations=1), rng=seeded())
+    remembered = generator(model).clip()[0]
     centred, original = (v - v.mean(0) for v in (remembered, grey.video[0]))
     scale = (centred * original).sum(0) / original.square().sum(0)
     # The window weighs frames unequally: the mean of 16 and the power under it are estimates of those without.
@@ -169,27 +166,27 @@ def test_a_model_remembers_its_clip():
 def test_what_varies_slowly_over_the_frame_is_taken_out_and_nothing_else():
     y, x = torch.meshgrid(torch.arange(40.0), torch.arange(60.0), indexing="ij")
     fine = torch.cos(x * 2.1) * torch.cos(y * 1.9)
-    mean = _without_slow_mean((fine + x / 30)[None])[0]
+    mean = without_slow_mean((fine + x / 30)[None])[0]
     # In the middle a box sees a ramp's mean as its own value there, and nearly nothing of what is fine.
     middle = (slice(10, 30), slice(10, 50))
     torch.testing.assert_close(mean[middle], (fine + (x / 30).mean())[middle], rtol=0, atol=0.02)
     assert float(mean.mean()) == pytest.approx(float((fine + x / 30).mean()), abs=0.02)
-    scale = _without_slow_scale((1 + x / 30)[None])[0]
+    scale = without_slow_scale((1 + x / 30)[None])[0]
     torch.testing.assert_close(scale[middle], torch.full((20, 40), 2.06), rtol=0.02, atol=0)
-    for flatten in (_without_slow_mean, _without_slow_scale):
+    for flatten in (without_slow_mean, without_slow_scale):
         constant = torch.full((2, 12, 20), 0.3)
         torch.testing.assert_close(flatten(constant), constant, rtol=0, atol=1e-6)
 
 
-def test_what_is_known_by_patch_is_laid_by_its_pixels():
-    side = 8
-    inside = torch.arange(side)
-    one = torch.ones(side, side)
-    # Two pieces side by side; the second is taken half a patch of 4 to the right, so its patches are half and half.
-    plan = Quilt(8, 16, (Piece(0, 4, inside, inside, one), Piece(0, 2, inside, inside + 8, one)))
-    place = torch.arange(2 * 4.0).view(1, 1, 2, 4)  # [[0, 1, 2, 3], [4, 5, 6, 7]]
-    expected = torch.tensor([[1.0, 2.0, 0.5, 1.5], [5.0, 6.0, 4.5, 5.5]])
-    torch.testing.assert_close(_by_patch(plan, place, 4)[0, 0], expected)
+def test_what_is_known_by_patch_is_laid_by_its_pixels(model: CoopNets):
+    """The residual's map of places, of 4x4 pixels each, under a layout that shifts the frame by half a patch."""
+    gen = generator(model)
+    inside, one = torch.arange(SIDE), torch.ones(SIDE, SIDE)
+    shifted = Quilt(SIDE, SIDE, (Piece(0, 0, inside, (inside + 2) % SIDE, one),))
+    with torch.no_grad():
+        gen.place.normal_(generator=seeded(3))
+        laid = gen.resized(SIDE, SIDE, shifted, tile=False).place
+        torch.testing.assert_close(laid, 0.5 * (gen.place + gen.place.roll(1, 3)))
 
 
 def test_textures_that_differ_over_the_frame_are_refused(model: CoopNets):
@@ -200,8 +197,8 @@ def test_textures_that_differ_over_the_frame_are_refused(model: CoopNets):
         UsageError, match=r"--tile x cannot be made of a texture .* in motion by a factor of (9|10|11)\."
     ):
         check_stationary(Clip(video, Fraction(25)), "--tile x")
-    other = CoopNets.fit(Clip(video, Fraction(25)), dataclasses.replace(FAST_ST, iterations=1), rng=seeded())
-    with pytest.raises(UsageError, match="--size 64x64 beyond the 32x32 that was taught cannot be made of a texture"):
+    other = CoopNets.fit(Clip(video, Fraction(25)), FAST_ST.replaced(iterations=1), rng=seeded())
+    with pytest.raises(UsageError, match="--size 64x64, other than the learnt 32x32, cannot be made of a texture"):
         resized(other, 64, 64, rng=seeded())
     assert resized(other, 32, 32, rng=seeded()) is other
     # A model made of it is refused a tile too, by what it remembers of the clip.

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -296,7 +295,7 @@ def test_config_file_changes_the_preset_that_it_names(source: Path, tmp_path: Pa
     command = ("train", source, "--size", 16, "--clip-frames", 16, "-q")
     done(*command, "--config", tmp_path / "c.json", "-o", tmp_path / "m")
     config = CoopNets.load(tmp_path / "m").config
-    assert config == replace(FAST, iterations=1, lr_des=0.5)
+    assert config == FAST.replaced(iterations=1, lr_des=0.5)
     # A model's own config.json is a whole config.
     done(*command, "--config", tmp_path / "m" / "config.json", "-o", tmp_path / "n")
     assert CoopNets.load(tmp_path / "n").config == config

@@ -24,7 +24,7 @@ from dyntex.coopnets.presets import PRESETS
 from dyntex.errors import InputError
 from dyntex.experiment.training_set import Conditions, default_preset
 from dyntex.media import read_clip
-from dyntex.networks.architecture import GeneratorConfig, Layer
+from dyntex.networks.architecture import ConvGeneratorConfig, Layer
 from dyntex.random_streams import generator
 
 SIDE = 16
@@ -39,11 +39,10 @@ def config(folder: Path, *, convolutional: bool = False) -> tuple[str, ...]:
     """
     preset = PRESETS["image-set"]
     (head,) = preset.descriptor.heads
-    assert isinstance(preset.generator, GeneratorConfig)
+    assert isinstance(preset.generator, ConvGeneratorConfig)
     ends = slice(None, -1) if convolutional else slice(None)
     up = slice(1, None) if convolutional else slice(None)
-    small = replace(
-        preset,
+    small = preset.replaced(
         descriptor=replace(preset.descriptor, heads=(replace(head, layers=_thin(head.layers[ends]), gain=1.0),)),
         generator=replace(
             preset.generator,

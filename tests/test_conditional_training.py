@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,29 @@ from dyntex.clip import Clip
 from dyntex.coopnets import stream as streaming
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.langevin import langevin
-from dyntex.coopnets.model import CoopNets, crops, observe
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.observe import crops, observe
+from dyntex.coopnets.state import TrainState
 from dyntex.coopnets.stream import stretch
-from dyntex.coopnets.train import Teaching, off_mean, teach
+from dyntex.coopnets.train import mean_loss, train
 from dyntex.errors import InputError, UsageError
-from dyntex.networks.architecture import FULL, DescriptorConfig, GaussianTextureConfig, GeneratorConfig, Head, Layer
-from dyntex.networks.generator import Generator
+from dyntex.networks.architecture import (
+    FULL,
+    ConvGeneratorConfig,
+    DescriptorConfig,
+    Head,
+    Layer,
+    ShotNoiseResidualConfig,
+)
+from dyntex.networks.conv_generator import ConvGenerator
 from dyntex.networks.layers import beside
+from dyntex.textures.config import ShotNoiseConfig
 
 T, H, W, K = 6, 8, 8, 2
 DESCRIPTOR = DescriptorConfig(
     (Head((Layer(4, (2, 3, 3), (1, 2, 2)), Layer(2, (1, FULL, FULL), padding="valid"))),), init_std=0.1
 )
-GENERATOR = GeneratorConfig(
+GENERATOR = ConvGeneratorConfig(
     (3, 1, 1),
     (
         Layer(5, (1, FULL, FULL), padding="valid", batch_norm=True),
@@ -36,7 +45,7 @@ GENERATOR = GeneratorConfig(
     ),
     init_std=0.3,
 )
-CONFIG = CoopConfig("tiny", DESCRIPTOR, GENERATOR, min_frames=4, window=4, n_chains=3, iterations=2, n_steps=1)
+CONFIG = CoopConfig.of("tiny", DESCRIPTOR, GENERATOR, min_frames=4, window=4, n_chains=3, iterations=2, n_steps=1)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -68,12 +77,12 @@ def test_beside_averages_the_condition_to_the_grid():
 
 
 def test_every_layer_of_the_generator_hears_the_condition():
-    gen = Generator(GENERATOR, (3, T, H, W), rng=seeded(), condition_channels=K).double().eval()
+    gen = ConvGenerator(GENERATOR, (3, T, H, W), rng=seeded(), condition_channels=K).double().eval()
     z = torch.randn(1, *gen.latent_shape(T), generator=seeded(), dtype=torch.float64)
     cond = torch.rand(1, K, T, H, W, generator=seeded(1), dtype=torch.float64)
     whole = gen(z, cond)
     for i in range(len(gen.layers)):
-        deaf = Generator(GENERATOR, (3, T, H, W), rng=seeded(), condition_channels=K).double().eval()
+        deaf = ConvGenerator(GENERATOR, (3, T, H, W), rng=seeded(), condition_channels=K).double().eval()
         deaf.load_state_dict(gen.state_dict())
         weight = deaf.layers[i].weight
         with torch.no_grad():  # input channels come last in a full-frame layer and first in the others
@@ -82,7 +91,7 @@ def test_every_layer_of_the_generator_hears_the_condition():
 
 
 def test_a_condition_whose_weights_are_zero_is_ignored():
-    gen = Generator(GENERATOR, (3, T, H, W), rng=seeded(), condition_channels=K).eval()
+    gen = ConvGenerator(GENERATOR, (3, T, H, W), rng=seeded(), condition_channels=K).eval()
     with torch.no_grad():
         gen.layers[0].weight[..., -K:] = 0.0
         for layer in gen.layers[1:]:
@@ -93,13 +102,13 @@ def test_a_condition_whose_weights_are_zero_is_ignored():
 
 @pytest.mark.parametrize("size", [8, 16, 32])
 def test_a_full_first_kernel_makes_frames_of_any_size_that_the_strides_allow(size: int):
-    gen = Generator(GENERATOR, (3, T, size, size), rng=seeded())
+    gen = ConvGenerator(GENERATOR, (3, T, size, size), rng=seeded())
     assert gen(torch.zeros(1, *gen.latent_shape(T)), torch.zeros(1, 0, T, size, size)).shape == (1, 3, T, size, size)
 
 
 def test_a_size_that_the_strides_do_not_allow_is_refused():
     with pytest.raises(UsageError, match="multiples of 2x2"):
-        Generator(GENERATOR, (3, T, 9, 9), rng=seeded())
+        ConvGenerator(GENERATOR, (3, T, 9, 9), rng=seeded())
 
 
 # --- the set -----------------------------------------------------------------
@@ -111,7 +120,7 @@ def test_every_window_of_every_clip_is_drawn_with_its_own_condition(monkeypatch:
         2, 3, T, H, W
     )
     cond = video[:, :K].contiguous()
-    t = Teaching(replace(CONFIG, iterations=40), video, rng=seeded(), condition_channels=K)
+    t = TrainState(CONFIG.replaced(iterations=40), video, rng=seeded(), condition_channels=K)
     seen: set[float] = set()
 
     def pairs(y: Tensor, cond: Tensor, *, periodic: Any = None) -> Tensor:
@@ -122,7 +131,7 @@ def test_every_window_of_every_clip_is_drawn_with_its_own_condition(monkeypatch:
 
     monkeypatch.setattr("dyntex.coopnets.train.revise", lambda des, y, *_, **__: y)
     monkeypatch.setattr(t.des, "forward", pairs)
-    for _ in teach(t, video, cond, rng=seeded()):
+    for _ in train(t, video, cond, rng=seeded()):
         pass
     assert len(seen) == 2 * (T - 4 + 1)
 
@@ -130,15 +139,15 @@ def test_every_window_of_every_clip_is_drawn_with_its_own_condition(monkeypatch:
 def test_a_recalled_chain_keeps_its_condition():
     y = torch.stack([clip.video for clip in clips(4)])
     cond = torch.arange(4.0).view(4, 1, 1, 1, 1).expand(4, 1, T, H, W)
-    config = replace(CONFIG, persistent=1.0, memory=3, iterations=3)
-    t, rng = Teaching(config, y, rng=seeded(), condition_channels=1), seeded(1)
+    config = CONFIG.replaced(reuse=1.0, capacity=3, iterations=3)
+    t, rng = TrainState(config, y, rng=seeded(), condition_channels=1), seeded(1)
     heard: list[list[float]] = []
     t.gen.register_forward_pre_hook(lambda _, args: heard.append(args[1][:, 0, 0, 0, 0].tolist()))
-    steps = teach(t, y, cond, rng=rng)
+    steps = train(t, y, cond, rng=rng)
     next(steps)
-    of_slot = [place // (T - 4 + 1) for _, _, place in t.memory]
+    of_slot = [chain.window // (T - 4 + 1) for chain in t.replay.chains]
     assert heard[0] == of_slot
-    zs = [z.clone() for z, _, _ in t.memory]
+    zs = [chain.z.clone() for chain in t.replay.chains]
     recalled: list[int] = []
     t.gen.register_forward_pre_hook(
         lambda _, args: recalled.extend(next(i for i, z in enumerate(zs) if torch.equal(z, x)) for x in args[0])
@@ -172,8 +181,10 @@ def test_conditions_must_fit_the_clips():
 
 
 def test_what_stirs_one_clip_learns_no_set():
-    config = replace(CONFIG, generator=GaussianTextureConfig(levels=4, colours=4))
-    with pytest.raises(UsageError, match="cannot learn a set of 2"):
+    config = CONFIG.replaced(generator=ShotNoiseResidualConfig(ShotNoiseConfig(levels=4, colours=4)))
+    with pytest.raises(
+        UsageError, match="a set of 2 is not possible with preset 'tiny', because it mixes the frames of one clip"
+    ):
         observe(clips(2), config)
     observe(clips(1), config)
 
@@ -191,8 +202,8 @@ def test_crops_are_the_squares_of_the_frame():
 
 def test_taught_by_crops_it_makes_whole_frames():
     des = DescriptorConfig((Head((Layer(4, (1, 4, 4), (1, 2, 2)),)),))
-    gen = GeneratorConfig((3, 4, 4), (Layer(4, (1, 4, 4), (1, 2, 2)), Layer(0, (1, 3, 3), activation="tanh")))
-    config = CoopConfig("t", des, gen, crop=8, n_frames=1, min_frames=1, window=1, iterations=1, n_steps=1)
+    gen = ConvGeneratorConfig((3, 4, 4), (Layer(4, (1, 4, 4), (1, 2, 2)), Layer(0, (1, 3, 3), activation="tanh")))
+    config = CoopConfig.of("t", des, gen, crop=8, n_frames=1, min_frames=1, window=1, iterations=1, n_steps=1)
     model = CoopNets.fit(clips(1, n_frames=1, size=16), config, rng=seeded())
     assert model.shape == (3, 1, 16, 16)
     assert model.synthesize(2, rng=seeded()).video.shape == (3, 2, 16, 16)
@@ -202,7 +213,7 @@ def test_taught_by_crops_it_makes_whole_frames():
 
 
 def conditional(**more: Any) -> CoopNets:
-    return CoopNets.fit(clips(2), replace(CONFIG, **more), rng=seeded(), cond=labels(0, 1), condition={"kind": "label"})
+    return CoopNets.fit(clips(2), CONFIG.replaced(**more), rng=seeded(), cond=labels(0, 1), condition={"kind": "label"})
 
 
 def test_another_label_is_another_clip_from_the_same_numbers():
@@ -255,7 +266,7 @@ def test_stretch_repeats_the_last_frame():
 
 # --- learning ----------------------------------------------------------------
 
-LINEAR = GeneratorConfig((1, 1, 1), (Layer(0, (1, FULL, FULL), padding="valid", activation="none"),), init_std=0.3)
+LINEAR = ConvGeneratorConfig((1, 1, 1), (Layer(0, (1, FULL, FULL), padding="valid", activation="none"),), init_std=0.3)
 """g(z, c) = W z + M c: its mean over z is g(0, c)."""
 
 
@@ -265,7 +276,7 @@ def test_taught_by_a_linear_gaussian_law_the_generator_learns_its_conditional_me
     The only g that this teaches nothing is M c, whatever z is; an affine generator can be it exactly.
     """
     des = DescriptorConfig((Head((Layer(1, (1, 1, 1), activation="none"),)),))
-    config = CoopConfig(
+    config = CoopConfig.of(
         "linear",
         des,
         LINEAR,
@@ -288,8 +299,8 @@ def test_taught_by_a_linear_gaussian_law_the_generator_learns_its_conditional_me
     monkeypatch.setattr("dyntex.coopnets.train.revise", revise)
     cond = torch.eye(K).view(K, K, 1, 1, 1).expand(-1, -1, 1, 4, 4)
     video = torch.zeros(K, 1, 1, 4, 4)
-    t = Teaching(config, video, rng=seeded(), condition_channels=K)
-    for _ in teach(t, video, cond, rng=seeded()):
+    t = TrainState(config, video, rng=seeded(), condition_channels=K)
+    for _ in train(t, video, cond, rng=seeded()):
         pass
     z = torch.randn(K, *t.gen.latent_shape(1), generator=seeded(2))
     # The noise of the last of 64 chains' steps, s d ~ .1 each, averaged by Adam at a rate of 2e-4: about .01.
@@ -297,12 +308,12 @@ def test_taught_by_a_linear_gaussian_law_the_generator_learns_its_conditional_me
 
 
 def test_a_regression_on_the_mean_says_nothing_about_the_spread():
-    """E[off_mean] = |M c - y|^2 for g(z, c) = W z + M c, whose slope in W is 0; |g(z, c) - y|^2 would have 2 W."""
-    gen = Generator(LINEAR, (1, 1, 4, 4), rng=seeded(), condition_channels=K)
+    """E[mean_loss] = |M c - y|^2 for g(z, c) = W z + M c, whose slope in W is 0; |g(z, c) - y|^2 would have 2 W."""
+    gen = ConvGenerator(LINEAR, (1, 1, 4, 4), rng=seeded(), condition_channels=K)
     n = 40_000
     y = torch.rand(1, 1, 1, 4, 4, generator=seeded(1)).expand(n, -1, -1, -1, -1)
     cond = torch.eye(K)[:1].view(1, K, 1, 1, 1).expand(n, -1, 1, 4, 4)
-    loss = off_mean(gen, y, cond, rng=seeded(2))
+    loss = 2.0 * mean_loss(gen, y, cond, 1.0, rng=seeded(2))
     with torch.no_grad():
         expected = (gen(torch.zeros(1, *gen.latent_shape(1)), cond[:1]) - y[:1]).square().mean()
     assert loss.item() == pytest.approx(float(expected), rel=0.03)
@@ -316,7 +327,7 @@ def test_by_regression_the_generator_learns_the_mean_of_each_condition_where_the
     monkeypatch: pytest.MonkeyPatch,
 ):
     des = DescriptorConfig((Head((Layer(1, (1, 1, 1), activation="none"),)),))
-    config = CoopConfig(
+    config = CoopConfig.of(
         "linear", des, LINEAR, n_frames=1, min_frames=1, window=1, n_chains=64, iterations=300,
         lr_gen=0.02, lr_decay=0.01,
     )  # fmt: skip
@@ -326,10 +337,10 @@ def test_by_regression_the_generator_learns_the_mean_of_each_condition_where_the
     video, cond = torch.cat((means - 0.2, means + 0.2)), torch.cat((each, each))
     monkeypatch.setattr("dyntex.coopnets.train.revise", lambda des, y, *_, **__: y)
     for weight in (0.0, 1.0):
-        t = Teaching(replace(config, regress=weight), video, rng=seeded(), condition_channels=K)
+        t = TrainState(config.replaced(regression_weight=weight), video, rng=seeded(), condition_channels=K)
         z = torch.zeros(K, *t.gen.latent_shape(1))
         before = t.gen(z, each).detach()
-        for info in teach(t, video, cond, rng=seeded()):
+        for info in train(t, video, cond, rng=seeded()):
             assert info.frame_step == 1.0  # an image is as still as the one it learns from
         taught = t.gen(z, each).detach()
         assert float((before - means).abs().max()) > 0.3

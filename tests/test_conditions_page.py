@@ -29,7 +29,7 @@ from dyntex.conditions import Labels
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
 from dyntex.errors import InputError, UsageError
-from dyntex.networks.architecture import DescriptorConfig, GeneratorConfig, Head, Layer
+from dyntex.networks.architecture import ConvGeneratorConfig, DescriptorConfig, Head, Layer
 
 FPS = Fraction(12)
 
@@ -38,10 +38,12 @@ def tiny(size: int, window: int) -> CoopConfig:
     """Networks that learn nothing, quickly."""
     image = window == 1
     end = Layer(1, (1, size // 4, size // 4), padding="valid", activation="none")
-    return CoopConfig(
+    return CoopConfig.of(
         "tiny",
         DescriptorConfig((Head((Layer(2, (1, 4, 4), (1, 4, 4)), end)),), init_std=0.0),
-        GeneratorConfig((2, 1, 1), (Layer(0, (1 if image else 4, size, size), (1 if image else 4, 1, 1), "valid"),)),
+        ConvGeneratorConfig(
+            (2, 1, 1), (Layer(0, (1 if image else 4, size, size), (1 if image else 4, 1, 1), "valid"),)
+        ),
         min_frames=window,
         window=window,
         n_chains=2,

@@ -8,10 +8,29 @@ from typing import Any
 
 import pytest
 
-from dyntex.coopnets.config import CoopConfig, from_json, to_json
+from dyntex.coopnets.config import (
+    CoopConfig,
+    DataConfig,
+    OptimisationConfig,
+    ReplayConfig,
+    SamplingConfig,
+    StabiliserConfig,
+    from_json,
+    to_json,
+)
 from dyntex.coopnets.presets import FAST, PRESETS
 from dyntex.errors import UsageError, suggest
-from dyntex.networks.architecture import FULL, DescriptorConfig, GaussianTextureConfig, GeneratorConfig, Head, Layer
+from dyntex.networks.architecture import (
+    FULL,
+    ConvGeneratorConfig,
+    DescriptorConfig,
+    Head,
+    Layer,
+    ShotNoiseResidualConfig,
+)
+from dyntex.textures.config import ShotNoiseConfig
+
+NAMES = ("data", "sampling", "optimisation", "replay", "stabilisers")
 
 
 def data(name: str = "paper-fc64") -> Any:
@@ -32,30 +51,36 @@ def test_every_field_is_written_and_read():
     layer = Layer(3, (2, FULL, 5), (1, 2, 3), (4, 5, 6), (7, 8, 9), True, "silu")
     head = Head((layer,), ((layer, replace(layer, padding="valid")), ()), (1, 2, 3), 0.5)
     descriptor = DescriptorConfig((head,), 0.1, "pixel", 0.2)
-    other: dict[str, Any] = {f.name: f.default + 1 for f in fields(CoopConfig) if type(f.default) in (int, float)}
-    config = CoopConfig(
-        "mine", descriptor, GeneratorConfig((1, 2, 3), (layer,), 0.3), fixed_size=True, precision="bf16", **other
+    groups = (DataConfig, SamplingConfig, OptimisationConfig, ReplayConfig, StabiliserConfig)
+    settings = [field for group in groups for field in fields(group)]
+    assert len({field.name for field in settings}) == len(settings)  # each is found by its name alone
+    other: dict[str, Any] = {f.name: f.default + 1 for f in settings if type(f.default) in (int, float)}
+    config = CoopConfig.of(
+        "mine", descriptor, ConvGeneratorConfig((1, 2, 3), (layer,), 0.3), fixed_size=True, precision="bf16", **other
     )
     assert all(getattr(config, f.name) != f.default for f in fields(CoopConfig))
+    held = {f.name: getattr(getattr(config, group), f.name) for group in NAMES for f in fields(getattr(config, group))}
+    assert all(held[f.name] != f.default for f in settings)
     assert from_json(json.loads(json.dumps(to_json(config)))) == config
     assert to_json(config)["descriptor"]["heads"][0]["layers"][0]["kernel"] == [2, "full", 5]
 
 
 def test_a_union_is_read_as_the_kind_that_it_is():
-    for generator in (GaussianTextureConfig(regions=7), PRESETS["paper-st"].generator):
-        assert from_json(to_json(replace(FAST, generator=generator))).generator == generator
+    for generator in (ShotNoiseResidualConfig(ShotNoiseConfig(regions=7)), PRESETS["paper-st"].generator):
+        assert from_json(to_json(FAST.replaced(generator=generator))).generator == generator
 
 
 def test_whole_numbers_serve_as_fractions_but_not_the_other_way_round():
-    assert from_json(data() | {"step": 1}).step == 1.0
-    assert isinstance(from_json(data() | {"step": 1}).step, float)
-    with pytest.raises(UsageError, match=r"config\.n_steps is 1\.5; it is of type int"):
-        from_json(data() | {"n_steps": 1.5})
+    whole = from_json(data() | {"sampling": {"step": 1}})
+    assert whole.sampling.step == 1.0
+    assert isinstance(whole.sampling.step, float)
+    with pytest.raises(UsageError, match=r"config\.sampling\.n_steps is 1\.5; it is of type int"):
+        from_json(data() | {"sampling": {"n_steps": 1.5}})
 
 
 def test_missing_keys_with_defaults_take_them():
     little = {key: data()[key] for key in ("preset", "descriptor", "generator")}
-    assert from_json(little).n_steps == 10
+    assert from_json(little).sampling.n_steps == 10
 
 
 def change(path: str, value: Any, base: Any) -> Any:
@@ -69,13 +94,13 @@ def change(path: str, value: Any, base: Any) -> Any:
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        ("n_stepz", 3, r"config has the unknown key 'n_stepz'; did you mean 'n_steps_z'\?"),
+        ("sampling.n_stepz", 3, r"config\.sampling has the unknown key 'n_stepz'; did you mean 'n_steps_z'\?"),
         ("descriptor.heds", [], r"config\.descriptor has the unknown key 'heds'; did you mean 'heads'"),
         ("qqqq", 1, r"unknown key 'qqqq'$"),
-        ("n_chains", "2", r"config\.n_chains is '2'; it is of type int"),
-        ("n_chains", True, r"config\.n_chains is True; it is of type int"),
-        ("step", True, r"config\.step is True; it is of type float"),
-        ("fixed_size", 1, r"config\.fixed_size is 1; it is of type bool"),
+        ("sampling.n_chains", "2", r"config\.sampling\.n_chains is '2'; it is of type int"),
+        ("sampling.n_chains", True, r"config\.sampling\.n_chains is True; it is of type int"),
+        ("sampling.step", True, r"config\.sampling\.step is True; it is of type float"),
+        ("data.fixed_size", 1, r"config\.data\.fixed_size is 1; it is of type bool"),
         ("preset", None, r"config\.preset is None; it is of type str"),
         ("descriptor", [], r"config\.descriptor is \[\]; it is an object"),
         ("descriptor.heads", {}, r"config\.descriptor\.heads is \{\}; it is a list"),
@@ -99,9 +124,9 @@ def test_what_is_wrong_is_named(path: str, value: Any, words: str):
 @pytest.mark.parametrize(
     ("generator", "words"),
     [
-        ({"regions": "x", "patch": 4}, r"config\.generator\.regions is 'x'; it is of type int"),
+        ({"texture": {"regions": "x"}, "patch": 4}, r"config\.generator\.texture\.regions is 'x'; it is of type int"),
         ({"latent": 3, "layers": []}, r"config\.generator\.latent is 3; it is a list"),
-        ({"regions": 3, "widht": 4}, r"config\.generator has the unknown key 'widht'; did you mean 'width'"),
+        ({"texture": {}, "widht": 4}, r"config\.generator has the unknown key 'widht'; did you mean 'width'"),
     ],
 )
 def test_the_kind_of_generator_that_was_meant_speaks(generator: Any, words: str):
@@ -123,4 +148,14 @@ def test_suggestions_are_near_or_absent():
 
 def test_configs_are_values():
     with pytest.raises(FrozenInstanceError):
-        FAST.step = 1.0  # type: ignore[misc]
+        FAST.sampling.step = 1.0  # type: ignore[misc]
+
+
+def test_settings_are_changed_by_their_names_wherever_they_lie():
+    config = FAST.replaced(iterations=3, step=0.5, capacity=7, reuse=0.5, precision="bf16")
+    assert (config.optimisation.iterations, config.sampling.step, config.precision) == (3, 0.5, "bf16")
+    assert (config.replay.capacity, config.replay.reuse) == (7, 0.5)  # two of one group
+    untouched = {"iterations": FAST.optimisation.iterations, "step": FAST.sampling.step, "precision": FAST.precision}
+    assert config.replaced(capacity=0, reuse=0.0, **untouched) == FAST
+    with pytest.raises(TypeError, match="iteratons"):
+        FAST.replaced(iteratons=3)

@@ -18,7 +18,8 @@ from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
 from dyntex.errors import InputError, UsageError
 from dyntex.method import Capabilities, Feature, Synthesizer
-from dyntex.networks.architecture import DescriptorConfig, GaussianTextureConfig, Head, Layer
+from dyntex.networks.architecture import DescriptorConfig, Head, Layer, ShotNoiseResidualConfig
+from dyntex.textures.config import ShotNoiseConfig
 
 FPS = Fraction(30000, 1001)
 T = 18
@@ -49,12 +50,14 @@ def fit_default(method: type[Any]) -> Fit:
 
 
 # CoopNets with networks that train in a tenth of a second.
-TINY = CoopConfig(
+TINY = CoopConfig.of(
     "tiny",
     DescriptorConfig(
         (Head((Layer(4, (3, 4, 4), (1, 2, 2), activation="silu"),)),), ref_std=0.02, reference="pixel", init_std=0.0
     ),
-    GaussianTextureConfig(regions=2, levels=4, colours=4, noise=(1, 3, 5), patch=4, width=4, blocks=1),
+    ShotNoiseResidualConfig(
+        ShotNoiseConfig(regions=2, levels=4, colours=4), noise=(1, 3, 5), patch=4, width=4, blocks=1
+    ),
     min_frames=4, window=8, iterations=2, n_steps=2, step=0.05, temperature=0.01, lr_des=1e-3, ema=0.9,
 )  # fmt: skip
 

@@ -15,10 +15,13 @@ import torch
 import dyntex.coopnets.watchdog
 from dyntex.clip import Clip
 from dyntex.coopnets.config import CoopConfig
-from dyntex.coopnets.model import CoopNets, nothing
-from dyntex.coopnets.train import StepInfo, revise
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.observe import no_condition
+from dyntex.coopnets.record import StepInfo
+from dyntex.coopnets.revise import revise
 from dyntex.errors import DivergedError, InputError, UsageError
-from dyntex.networks.architecture import DescriptorConfig, GaussianTextureConfig, GeneratorConfig, Head, Layer
+from dyntex.networks.architecture import ConvGeneratorConfig, DescriptorConfig, Head, Layer, ShotNoiseResidualConfig
+from dyntex.textures.config import ShotNoiseConfig
 
 FPS = Fraction(30000, 1001)
 T, H, W = 12, 8, 12
@@ -26,15 +29,16 @@ DESCRIPTOR = DescriptorConfig(
     (Head((Layer(4, (3, 4, 4), (1, 2, 2), activation="silu"),), pool=(1, 2, 2)),),
     ref_std=0.1, reference="pixel", init_std=0.0,
 )  # fmt: skip
-TEXTURE = GaussianTextureConfig(regions=2, levels=4, colours=4, noise=(2, 2, 2), patch=4, width=6, blocks=1)
-TINY = CoopConfig(
+TEXTURE = ShotNoiseResidualConfig(
+    ShotNoiseConfig(regions=2, levels=4, colours=4), noise=(2, 2, 2), patch=4, width=6, blocks=1
+)
+TINY = CoopConfig.of(
     "tiny", DESCRIPTOR, TEXTURE,
     min_frames=6, window=6, iterations=3, n_steps=2, step=0.05, temperature=0.01, lr_des=1e-3, lr_gen=1e-3, ema=0.9,
 )  # fmt: skip
-CONVOLUTIONAL = replace(
-    TINY,
+CONVOLUTIONAL = TINY.replaced(
     descriptor=replace(DESCRIPTOR, reference="white"),
-    generator=GeneratorConfig(
+    generator=ConvGeneratorConfig(
         (3, 4, 4), (Layer(6, (4, 4, 4), batch_norm=True), Layer(0, (4, 4, 4), (2, 2, 2), activation="tanh"))
     ),
 )
@@ -72,7 +76,7 @@ def test_a_synthesis_is_g_of_z_revised_by_the_descriptor():
     made = model.synthesize(10, rng=seeded(5)).video
     z = torch.randn(1, *model.gen.latent_shape(10), generator=rng)
     y = model.gen(z, torch.zeros(1, 0, 10, H, W)).detach()
-    revised = revise(model.des, y, nothing(y), TINY, rng=rng)
+    revised = revise(model.des, y, no_condition(y), TINY, rng=rng)
     assert torch.equal(made, revised[0].clamp(-1, 1))
     raw = model.synthesize(10, rng=seeded(5), n_steps=0).video
     assert torch.equal(raw, y[0].clamp(-1, 1))
@@ -83,7 +87,7 @@ def test_a_synthesis_is_g_of_z_revised_by_the_descriptor():
 
 def test_the_averaged_generator_synthesizes_where_there_is_one():
     """With a decay near 1 and few iterations the average has hardly left the linear start; the taught one has."""
-    averaged, plain = fitted(replace(TINY, lr_gen=0.05, ema=0.9)), fitted(replace(TINY, lr_gen=0.05, ema=0.0))
+    averaged, plain = fitted(TINY.replaced(lr_gen=0.05, ema=0.9)), fitted(TINY.replaced(lr_gen=0.05, ema=0.0))
     size = [float(m.gen.to_pixels.weight.detach().abs().mean()) for m in (averaged, plain)]  # type: ignore[union-attr]
     assert 0.0 < size[0] < size[1]
 
@@ -99,7 +103,7 @@ def test_any_number_of_frames(config: CoopConfig, n_frames: int):
 def test_a_clip_too_short_to_be_scored_is_the_beginning_of_one_that_is_not():
     model = fitted()
     assert torch.equal(
-        model.synthesize(2, rng=seeded(1)).video, model.synthesize(TINY.min_frames, rng=seeded(1)).video[:, :2]
+        model.synthesize(2, rng=seeded(1)).video, model.synthesize(TINY.data.min_frames, rng=seeded(1)).video[:, :2]
     )
 
 
@@ -122,7 +126,7 @@ def test_periodic_space_has_no_seam():
 
 def test_the_energy_is_the_descriptor_s():
     model, y = fitted(), clip().video[None]
-    assert torch.equal(model.energy(y), model.des.energy(y, nothing(y)))
+    assert torch.equal(model.energy(y), model.des.energy(y, no_condition(y)))
     assert model.energy(torch.cat((y, y))).shape == (2,)
 
 
@@ -159,7 +163,7 @@ def test_a_saved_model_names_learnt_and_fitted_tensors_apart(tmp_path: Path):
     buffers |= {f"buffers.generator.{k}" for k, _ in model.gen.named_buffers()}
     assert tensors.keys() == learnt | buffers
     about = json.loads((tmp_path / "model" / "config.json").read_text())
-    assert about["schema_version"] == 1
+    assert about["schema_version"] == 2
     assert about["fps"] == "30000/1001"
     assert about["shape"] == [3, T, H, W]
 
@@ -176,7 +180,7 @@ def damage(folder: Path, key: str, value: torch.Tensor | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["descriptor.heads.0.trunk.0.weight", "generator.unfold.bias", "buffers.generator.deviations"]
+    "key", ["descriptor.heads.0.trunk.0.weight", "generator.unfold.bias", "buffers.generator.texture.kernel"]
 )
 def test_a_model_with_a_tensor_missing_or_of_another_shape_is_refused(key: str, tmp_path: Path):
     fitted().save(tmp_path)
@@ -217,7 +221,7 @@ def test_clips_that_cannot_teach_are_refused():
     with pytest.raises(InputError, match="the clip has 5 frames; preset 'tiny' needs at least 6"):
         CoopNets.fit(clip(5), TINY, rng=seeded())
     with pytest.raises(InputError, match="has 1 frame; preset 'tiny' needs at least 9"):
-        CoopNets.fit(clip(1), replace(TINY, window=9), rng=seeded())
+        CoopNets.fit(clip(1), TINY.replaced(window=9), rng=seeded())
     narrow = Clip(torch.zeros(3, T, 8, 10), FPS)
     with pytest.raises(UsageError, match="8x10 frames are no multiples of 4 pixels"):
         CoopNets.fit(narrow, TINY, rng=seeded())
@@ -226,7 +230,7 @@ def test_clips_that_cannot_teach_are_refused():
 def test_a_fit_that_runs_away_is_rolled_back_and_then_given_up(monkeypatch: pytest.MonkeyPatch):
     """An absurd learning rate: the notices come, each with half the step, and then the error."""
     notices: list[str] = []
-    wild = replace(CONVOLUTIONAL, lr_des=1e30, iterations=20)
+    wild = CONVOLUTIONAL.replaced(lr_des=1e30, iterations=20)
     with pytest.raises(DivergedError, match="diverged at iteration"):
         CoopNets.fit(clip(), wild, rng=seeded(), notice=notices.append)
     assert len(notices) == 3

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from test_run import CONFIG
 
-from dyntex.coopnets.train import Teaching
+from dyntex.coopnets.state import TrainState
 from dyntex.errors import MemoryLimitError
 from dyntex.experiment import estimate as module
 from dyntex.experiment.estimate import Estimate, estimate
@@ -30,7 +29,7 @@ def test_an_iteration_costs_a_share_for_learning_and_one_for_each_step(
         return (3.0 + 0.25 * n_steps) * (10.0 if len(calls) == 1 else 1.0)
 
     monkeypatch.setattr(module, "_iteration", iteration)
-    cost = module._measure(replace(CONFIG, n_steps=n_steps), SHAPE, "cpu")
+    cost = module._measure(CONFIG.replaced(n_steps=n_steps), SHAPE, "cpu")
     assert cost.seconds == pytest.approx(3.0 + 0.25 * n_steps, rel=1e-12)
     # This process holds torch: more than 50 MiB and less than a TiB, which KiB taken for bytes would not be.
     assert 50 * 2**20 < cost.peak_bytes < 2**40
@@ -40,7 +39,7 @@ def test_an_iteration_costs_a_share_for_learning_and_one_for_each_step(
 def test_the_steps_asked_for_are_the_steps_run(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = torch.Generator().manual_seed(0)
     y_obs = torch.rand((1, *SHAPE), generator=rng) * 2 - 1
-    t = Teaching(replace(CONFIG, n_steps_z=0), y_obs, rng=rng)
+    t = TrainState(CONFIG.replaced(n_steps_z=0), y_obs, rng=rng)
     calls = 0
     energy = t.des.energy
 
@@ -94,7 +93,7 @@ def test_a_killed_measurement_is_a_problem_and_leaves_us_alive(monkeypatch: pyte
 
 def test_a_real_measurement_happens_elsewhere_and_is_plausible() -> None:
     before = torch.get_rng_state()
-    cost = estimate(replace(CONFIG, n_steps=3), SHAPE, device=torch.device("cpu"))
+    cost = estimate(CONFIG.replaced(n_steps=3), SHAPE, device=torch.device("cpu"))
     assert cost.problem == ""
     assert 0.0 < cost.seconds < 60.0
     assert 50 * 2**20 < cost.peak_bytes < 2**40

@@ -8,14 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dyntex.coopnets.presets import FC_S_64, FC_S_128, PRESETS, ST_GENERATOR
-from dyntex.coopnets.train import networks
+from dyntex.coopnets.state import networks
 from dyntex.errors import UsageError
-from dyntex.networks.architecture import GeneratorConfig, Layer
-from dyntex.networks.generator import Generator
+from dyntex.networks.architecture import ConvGeneratorConfig, Layer
+from dyntex.networks.conv_generator import ConvGenerator
 from dyntex.networks.layers import FullFrameConvTranspose
 
 # One frame from one position, as FC_S does, then up-sampling; small enough for tests.
-WHOLE = GeneratorConfig(
+WHOLE = ConvGeneratorConfig(
     (3, 1, 1),
     (
         Layer(6, (3, 1, 1), padding="valid", batch_norm=True),
@@ -24,7 +24,7 @@ WHOLE = GeneratorConfig(
     ),
     init_std=0.0,
 )
-SPATIAL = GeneratorConfig(
+SPATIAL = ConvGeneratorConfig(
     (3, 4, 4),
     (Layer(6, (4, 4, 4), batch_norm=True), Layer(0, (4, 4, 4), (2, 2, 2), activation="tanh")),
     init_std=0.0,
@@ -51,7 +51,7 @@ def test_the_paper_s_networks_have_its_number_of_parameters():
     """73,774,660 and 168,813,059 in paper-fc128, to the last one; on the meta device, where they weigh nothing."""
     sizes = {}
     for name in ("paper-fc64", "paper-fc128", "paper-st"):
-        side = PRESETS[name].size
+        side = PRESETS[name].data.size
         with torch.device("meta"):
             des, gen = networks(PRESETS[name], torch.empty(1, 3, 64, side, side), rng=seeded())
         sizes[name] = (count(des), count(gen))
@@ -76,10 +76,10 @@ def test_the_paper_s_networks_have_its_number_of_parameters():
     ids=["FC_S_64", "FC_S_128", "ST"],
 )
 def test_the_paper_s_latents_and_lengths(
-    config: GeneratorConfig, side: int, latent: tuple[int, ...], frames: list[tuple[int, int]]
+    config: ConvGeneratorConfig, side: int, latent: tuple[int, ...], frames: list[tuple[int, int]]
 ):
     with torch.device("meta"):
-        gen = Generator(config, (3, 64, side, side), rng=seeded())
+        gen = ConvGenerator(config, (3, 64, side, side), rng=seeded())
         y = gen(torch.empty(2, *latent), torch.empty(2, 0, 64, side, side))
     assert gen.latent_shape(64) == latent
     assert y.shape == (2, 3, 64, side, side)
@@ -87,8 +87,8 @@ def test_the_paper_s_latents_and_lengths(
 
 
 @pytest.mark.parametrize("config", [WHOLE, SPATIAL], ids=["whole", "spatial"])
-def test_the_latent_is_the_shortest_that_covers_the_frames(config: GeneratorConfig):
-    gen = Generator(config, (3, 16, 8, 8), rng=seeded())
+def test_the_latent_is_the_shortest_that_covers_the_frames(config: ConvGeneratorConfig):
+    gen = ConvGenerator(config, (3, 16, 8, 8), rng=seeded())
     for n_frames in range(1, 50):
         n = gen.latent_shape(n_frames)[1]
         assert gen.n_frames(n) >= n_frames
@@ -98,9 +98,9 @@ def test_the_latent_is_the_shortest_that_covers_the_frames(config: GeneratorConf
 
 
 @pytest.mark.parametrize(("config", "per_frame"), [(WHOLE, 4), (SPATIAL, 2)], ids=["whole", "spatial"])
-def test_a_longer_latent_goes_on_where_the_shorter_one_ended(config: GeneratorConfig, per_frame: int):
+def test_a_longer_latent_goes_on_where_the_shorter_one_ended(config: ConvGeneratorConfig, per_frame: int):
     """In evaluation mode a frame depends on the latents near it alone: both agree until the short one feels its end."""
-    gen = Generator(config, (3, 16, 8, 8), rng=seeded()).double().eval()
+    gen = ConvGenerator(config, (3, 16, 8, 8), rng=seeded()).double().eval()
     z = randn(1, *gen.latent_shape(60)).double()
     n = z.shape[2]
     short, long = gen(z[:, :, : n - 2], none(z)), gen(z, none(z))
@@ -112,7 +112,7 @@ def test_a_longer_latent_goes_on_where_the_shorter_one_ended(config: GeneratorCo
 
 
 def test_in_evaluation_a_sample_does_not_depend_on_its_neighbours():
-    gen = Generator(WHOLE, (3, 16, 8, 8), rng=seeded()).double()
+    gen = ConvGenerator(WHOLE, (3, 16, 8, 8), rng=seeded()).double()
     z = randn(3, *gen.latent_shape(16)).double()
     gen(z, none(z))  # moves the running statistics away from where they began
     together = gen.eval()(z, none(z))
@@ -123,7 +123,7 @@ def test_in_evaluation_a_sample_does_not_depend_on_its_neighbours():
 
 def test_the_first_layers_are_torch_s_own_transposed_convolutions():
     """The whole network against conv_transpose3d, batch_norm and tanh written out; the far end's extra row included."""
-    gen = Generator(WHOLE, (2, 16, 8, 8), rng=seeded()).double()
+    gen = ConvGenerator(WHOLE, (2, 16, 8, 8), rng=seeded()).double()
     assert isinstance(gen.layers[0], FullFrameConvTranspose)
     assert isinstance(gen.layers[1], FullFrameConvTranspose)
     z = randn(2, 3, 4, 1, 1).double()
@@ -140,7 +140,7 @@ def test_the_first_layers_are_torch_s_own_transposed_convolutions():
 
 
 def test_values_lie_in_the_pixels_range():
-    gen = Generator(WHOLE, (3, 16, 8, 8), rng=seeded())
+    gen = ConvGenerator(WHOLE, (3, 16, 8, 8), rng=seeded())
     with torch.no_grad():
         gen.layers[2].weight.mul_(100.0)
     z = randn(2, *gen.latent_shape(16))
@@ -148,7 +148,7 @@ def test_values_lie_in_the_pixels_range():
 
 
 def test_spatial_latents_make_other_frame_sizes_and_periodic_space():
-    gen = Generator(SPATIAL, (3, 8, 8, 12), rng=seeded()).double().eval()
+    gen = ConvGenerator(SPATIAL, (3, 8, 8, 12), rng=seeded()).double().eval()
     assert gen.latent_shape(8) == (3, 4, 4, 6)
     z = randn(1, 3, 4, 4, 6).double()
     space = (False, True, True)
@@ -158,7 +158,7 @@ def test_spatial_latents_make_other_frame_sizes_and_periodic_space():
 
 
 def test_a_condition_steers_what_is_made():
-    gen = Generator(WHOLE, (3, 16, 8, 8), rng=seeded(), condition_channels=2).double().eval()
+    gen = ConvGenerator(WHOLE, (3, 16, 8, 8), rng=seeded(), condition_channels=2).double().eval()
     z = randn(1, *gen.latent_shape(16)).double()
     cond = randn(1, 2, 16, 8, 8, seed=1).double()
     assert gen(z, cond).shape == (1, 3, 16, 8, 8)
@@ -172,8 +172,8 @@ def test_a_condition_steers_what_is_made():
         (SPATIAL, 9, r"frames of multiples of 2x2 pixels, not 9x9"),
     ],
 )
-def test_sizes_that_cannot_be_made_are_refused(config: GeneratorConfig, side: int, words: str):
+def test_sizes_that_cannot_be_made_are_refused(config: ConvGeneratorConfig, side: int, words: str):
     with pytest.raises(UsageError, match=words):
-        Generator(config, (3, 16, side, side), rng=seeded())
+        ConvGenerator(config, (3, 16, side, side), rng=seeded())
     with pytest.raises(UsageError, match="not 8x16"):
-        Generator(FC_S_64, (3, 16, 8, 16), rng=seeded())
+        ConvGenerator(FC_S_64, (3, 16, 8, 16), rng=seeded())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -431,7 +430,7 @@ def test_telea_leaves_nothing_of_a_constant_frames_hole():
 def test_cooperative_training_changes_what_is_missing_and_nothing_else():
     whole, missing = damaged_clip()
     clip, missing = Clip(whole.video[:, :16, :14, :18].contiguous(), FPS), missing[:16, :14, :18]  # no multiples of 8
-    config = replace(FAST, iterations=1)
+    config = FAST.replaced(iterations=1)
     first, second = (cooperate(clip, missing, config, rng=rng()) for _ in range(2))
     assert torch.equal(first.video, second.video)
     assert first.video.shape == clip.video.shape

@@ -16,8 +16,8 @@ from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import PRESETS, preset
 from dyntex.coopnets.stream import CHUNK
 from dyntex.errors import UsageError
-from dyntex.networks.architecture import FULL, GeneratorConfig, Layer
-from dyntex.networks.generator import Generator
+from dyntex.networks.architecture import FULL, ConvGeneratorConfig, Layer
+from dyntex.networks.conv_generator import ConvGenerator
 
 SIDE = 16
 
@@ -30,15 +30,14 @@ def rng(seed: int) -> torch.Generator:
 def model() -> CoopNets:
     """The untaught networks of a small image-set, of one condition channel."""
     config = preset("image-set")
-    assert isinstance(config.generator, GeneratorConfig)
+    assert isinstance(config.generator, ConvGeneratorConfig)
     (head,) = config.descriptor.heads
 
     def thin(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
         return tuple(replace(layer, channels=min(layer.channels, 4)) for layer in layers)
 
     # Large weights, so that latents and conditions are seen in what they make.
-    small = replace(
-        config,
+    small = config.replaced(
         descriptor=replace(config.descriptor, heads=(replace(head, layers=thin(head.layers)),)),
         generator=replace(config.generator, latent=(3, 1, 1), layers=thin(config.generator.layers), init_std=0.5),
         n_chains=2,
@@ -75,7 +74,7 @@ def test_every_latent_of_a_walk_is_drawn_as_its_ends_are(model: CoopNets) -> Non
     class Ear(nn.Module):
         frames_per_latent = 1
 
-        def latents_heard(self, start: int, stop: int) -> tuple[int, int]:
+        def latents_seen(self, start: int, stop: int) -> tuple[int, int]:
             return start, stop
 
         def forward(self, z: Tensor, cond: Tensor, *, periodic: object) -> Tensor:
@@ -113,20 +112,20 @@ def test_the_condition_is_heard_and_the_chain_revises(model: CoopNets) -> None:
 
     assert not torch.equal(walk(0.0, 0), walk(1.0, 0))
     revised = walk(0.0, None)
-    assert torch.equal(revised, walk(0.0, model.config.n_steps))
+    assert torch.equal(revised, walk(0.0, model.config.sampling.n_steps))
     # One step of delta = .002: noise of that deviation, and a drift of about that size.
     moved = (revised - walk(0.0, 0)).square().mean().sqrt()
-    assert 0.5 * model.config.step < float(moved) < 5 * model.config.step
+    assert 0.5 * model.config.sampling.step < float(moved) < 5 * model.config.sampling.step
 
 
 def test_what_cannot_be_walked(model: CoopNets) -> None:
     ends = latent(model, rng=rng(5)), latent(model, rng=rng(6))
     with pytest.raises(UsageError, match="two ends, and 1 steps"):
         interpolate(model, ends, 1, rng=rng(0), cond=volume(0.0))
-    moving = GeneratorConfig((3, 1, 1), (Layer(0, (3, FULL, FULL), padding=(1, 0, 0)),))
-    apart = GeneratorConfig((3, 1, 1), (Layer(0, (2, FULL, FULL), (2, 1, 1), padding="valid"),))
+    moving = ConvGeneratorConfig((3, 1, 1), (Layer(0, (3, FULL, FULL), padding=(1, 0, 0)),))
+    apart = ConvGeneratorConfig((3, 1, 1), (Layer(0, (2, FULL, FULL), (2, 1, 1), padding="valid"),))
     for config in (moving, apart):
-        made = replace(model, gen=Generator(config, (3, 4, SIDE, SIDE), rng=rng(0)))
+        made = replace(model, gen=ConvGenerator(config, (3, 4, SIDE, SIDE), rng=rng(0)))
         with pytest.raises(UsageError, match="preset 'image-set' makes videos"):
             interpolate(made, ends, 2, rng=rng(0), cond=volume(0.0))
 
@@ -134,7 +133,9 @@ def test_what_cannot_be_walked(model: CoopNets) -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_presets_of_images_make_images(name: str) -> None:
     config = PRESETS[name]
-    if isinstance(config.generator, GeneratorConfig):
+    if isinstance(config.generator, ConvGeneratorConfig):
         with torch.device("meta"):  # shapes will do: the paper's has 170 million weights
-            gen = Generator(config.generator, (3, config.n_frames, config.size, config.size), rng=rng(0))
-        assert (gen.latents_heard(0, 1) == (0, 1) and gen.frames_per_latent == 1) is (config.n_frames == 1)
+            gen = ConvGenerator(
+                config.generator, (3, config.data.n_frames, config.data.size, config.data.size), rng=rng(0)
+            )
+        assert (gen.latents_seen(0, 1) == (0, 1) and gen.frames_per_latent == 1) is (config.data.n_frames == 1)

@@ -22,14 +22,23 @@ from baselines import METHODS
 from dyntex.clip import Clip, concatenate
 from dyntex.coopnets import stream as streaming
 from dyntex.coopnets.config import CoopConfig
-from dyntex.coopnets.model import CoopNets, nothing
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.observe import no_condition
 from dyntex.coopnets.presets import FAST, preset
 from dyntex.coopnets.stream import CHUNK, stream
 from dyntex.experiment.checks import frames_asked
-from dyntex.networks.architecture import FULL, DescriptorConfig, GaussianTextureConfig, GeneratorConfig, Head, Layer
-from dyntex.networks.generator import Generator
-from dyntex.networks.receptive_field import fewest_frames, frames_per_latent, frames_scored, latents_heard
-from dyntex.networks.shot_noise import GaussianTextureGenerator
+from dyntex.networks.architecture import (
+    FULL,
+    ConvGeneratorConfig,
+    DescriptorConfig,
+    Head,
+    Layer,
+    ShotNoiseResidualConfig,
+)
+from dyntex.networks.conv_generator import ConvGenerator
+from dyntex.networks.receptive_field import fewest_frames, frames_scored
+from dyntex.networks.residual import ShotNoiseResidual
+from dyntex.textures.config import ShotNoiseConfig
 
 T, H, W = 12, 8, 12
 SIGMAS = 6.0
@@ -67,16 +76,17 @@ DESCRIPTOR = DescriptorConfig(
     ),
     ref_std=0.1, reference="pixel", init_std=0.3,
 )  # fmt: skip
-TEXTURE = CoopConfig(
+TEXTURE = CoopConfig.of(
     "texture", DESCRIPTOR,
-    GaussianTextureConfig(regions=2, levels=4, colours=4, noise=(2, 2, 2), patch=4, width=6, blocks=2),
+    ShotNoiseResidualConfig(
+        ShotNoiseConfig(regions=2, levels=4, colours=4), noise=(2, 2, 2), patch=4, width=6, blocks=2
+    ),
     min_frames=8, window=8, iterations=1, n_steps=2, step=0.03,
 )  # fmt: skip
 # Every rule of padding, as in the paper's generators, and an even kernel.
-CONVOLUTIONAL = replace(
-    TEXTURE,
+CONVOLUTIONAL = TEXTURE.replaced(
     descriptor=replace(DESCRIPTOR, reference="white"),
-    generator=GeneratorConfig(
+    generator=ConvGeneratorConfig(
         (3, 1, 1),
         (
             Layer(6, (5, 1, 1), padding="valid", batch_norm=True),
@@ -96,7 +106,7 @@ both = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def fitted(config: CoopConfig, n_frames: int = T) -> CoopNets:
     """Hardly taught; but nothing is by chance zero, and the residual of the texture says something."""
     model = CoopNets.fit(clip(n_frames), config, rng=seeded())
-    if isinstance(model.gen, GaussianTextureGenerator):
+    if isinstance(model.gen, ShotNoiseResidual):
         with torch.no_grad():
             model.gen.to_pixels.weight.normal_(0.0, 0.05, generator=seeded(1))
     return model
@@ -141,17 +151,17 @@ def test_the_chunks_are_the_frames_of_one_long_pass(config: CoopConfig, n_frames
 
 def test_a_frame_of_the_texture_hears_the_latents_that_it_is_said_to_hear():
     gen = copy.deepcopy(fitted(TEXTURE).gen).double()
-    assert isinstance(gen, GaussianTextureGenerator)
+    assert isinstance(gen, ShotNoiseResidual)
     z = torch.randn(gen.latent_shape(40), generator=seeded(), dtype=torch.float64)[None].requires_grad_(True)
     y = gen(z, z[:, :0])
     for start, stop in ((2, 3), (20, 21), (20, 30)):
         (heard,) = torch.autograd.grad(y[:, :, start:stop].sum(), z, retain_graph=True)
         at = heard.abs().sum((0, 1, 3, 4)).nonzero().flatten().tolist()
-        assert gen.latents_heard(start, stop) == (at[0], at[-1] + 1)
+        assert gen.latents_seen(start, stop) == (at[0], at[-1] + 1)
 
 
 @pytest.mark.parametrize("layers", [CONVOLUTIONAL.generator, preset("paper-fc128").generator])
-def test_a_frame_hears_the_latents_that_it_is_said_to_hear(layers: GeneratorConfig):
+def test_a_frame_sees_the_latents_that_it_is_said_to_see(layers: ConvGeneratorConfig):
     """By gradients through a net of the same kernels in time, one pixel wide, linear with positive weights."""
 
     thin = tuple(
@@ -162,18 +172,17 @@ def test_a_frame_hears_the_latents_that_it_is_said_to_hear(layers: GeneratorConf
         )
         for layer in layers.layers
     )  # fmt: skip
-    gen = Generator(GeneratorConfig((1, 1, 1), thin), (1, 8, 1, 1), rng=seeded())
+    gen = ConvGenerator(ConvGeneratorConfig((1, 1, 1), thin), (1, 8, 1, 1), rng=seeded())
     for p in gen.parameters():
         p.data.fill_(1.0)
     z = torch.zeros(1, 1, 24, 1, 1, requires_grad=True)
     y = gen(z, z[:, :0]).flatten()
-    assert frames_per_latent(gen.config) == 4
+    assert gen.frames_per_latent == layers.frames_per_latent == 4
     for start, stop in ((0, 1), (40, 41), (41, 42), (42, 43), (43, 44), (40, 60), (80, 81)):
         (heard,) = torch.autograd.grad(y[start:stop].sum(), z, retain_graph=True)
         at = heard.flatten().nonzero().flatten().tolist()
-        first, past = latents_heard(gen.config, start, stop)
+        first, past = gen.latents_seen(start, stop)
         assert (max(first, 0), past) == (at[0], at[-1] + 1)
-        assert latents_heard(layers, start, stop) == (first, past)
 
 
 # --- the revision ------------------------------------------------------------
@@ -198,7 +207,7 @@ def test_the_gradient_at_a_frame_hears_no_farther_than_is_said():
     y = torch.randn(1, 3, 48, H, W, generator=seeded(), dtype=torch.float64, requires_grad=True)
     met = set()
     for t in range(20, 20 + stride):
-        (gradient,) = torch.autograd.grad(des(y, nothing(y)).sum(), y, create_graph=True)
+        (gradient,) = torch.autograd.grad(des(y, no_condition(y)).sum(), y, create_graph=True)
         (second,) = torch.autograd.grad(gradient[:, :, t].square().sum(), y)
         met |= {s - t for s in range(48) if second[:, :, s].any()}
     assert (min(met), max(met)) == (1 - span, span - 1)
@@ -208,14 +217,14 @@ def stepped(model: CoopNets, y: Tensor) -> Tensor:
     """One step of gradient descent on the whole energy, no noise: what a Langevin step at temperature 0 is."""
     y = y.clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(model.energy(y).sum(), y)
-    return (y - 0.5 * model.config.step**2 * model.des.scale**2 * gradient).detach()
+    return (y - 0.5 * model.config.sampling.step**2 * model.des.scale**2 * gradient).detach()
 
 
 @both
 def test_a_revised_chunk_is_that_of_the_whole_given_the_frames_before_it(config: CoopConfig, one_latent: list[Tensor]):
     """Without noise, a step revises the frames of a chunk as it would in the whole video in which the frames before
     the chunk are those that were given away: every term of the energy that hears the chunk is there, none is cut."""
-    config = replace(config, temperature=0.0, n_steps=1, step=0.3)
+    config = config.replaced(temperature=0.0, n_steps=1, step=0.3)
     model = fitted(config)
     n_frames = 3 * CHUNK
     chunks = streamed(model, n_frames)
@@ -240,7 +249,7 @@ def test_where_chunks_meet_nothing_shows(monkeypatch: pytest.MonkeyPatch):
     """
     chunk, n_borders = 28, 30
     monkeypatch.setattr(streaming, "CHUNK", chunk)
-    config = replace(TEXTURE, descriptor=replace(DESCRIPTOR, heads=DESCRIPTOR.heads[:1]))
+    config = TEXTURE.replaced(descriptor=replace(DESCRIPTOR, heads=DESCRIPTOR.heads[:1]))
     model = CoopNets.fit(clip(40, pole=0.98), config, rng=seeded())
     video = torch.cat(streamed(model, (n_borders + 1) * chunk, n_steps=3), dim=2)[0]
     steps = video.diff(dim=1).square().mean((0, 2, 3))
@@ -258,7 +267,7 @@ def test_a_descriptor_that_sees_a_whole_window_has_one_to_see():
     whole = Head(
         (Layer(4, (3, 4, 4), (2, 2, 2)), Layer(2, (FULL, FULL, FULL), padding="valid", activation="none")),
     )
-    config = replace(TEXTURE, descriptor=replace(DESCRIPTOR, heads=(whole,)), min_frames=2, window=0)
+    config = TEXTURE.replaced(descriptor=replace(DESCRIPTOR, heads=(whole,)), min_frames=2, window=0)
     model = fitted(config)
     for n_frames in (1, T, CHUNK + 3):
         assert model.synthesize(n_frames, rng=seeded()).n_frames == n_frames
@@ -274,7 +283,7 @@ def test_a_loop_has_the_length_asked_for_and_no_place_where_it_begins(
     y = torch.cat(streamed(model, n_frames, n_steps=0, periodic=loop), dim=2)
     assert y.shape[2] == n_frames
     (z,) = [z for z in one_latent if z.shape[2]]
-    stride = frames_per_latent(config.generator) if isinstance(config.generator, GeneratorConfig) else 1
+    stride = config.generator.frames_per_latent
     # The texture hears the first n_frames of its latents; the other generator all that there are.
     turned = torch.cat((z[:, :, : n_frames // stride].roll(1, 2), z[:, :, n_frames // stride :]), dim=2)
     expected = model.gen(turned, z[:, :0], periodic=loop).detach()
@@ -322,8 +331,8 @@ def parts(video: Iterator[Clip], n_blocks: int, length: int) -> dict[str, Tensor
 
 CASES = {
     **{name: (lambda c, m=method: m.fit(c, rng=seeded())) for name, method in METHODS.items()},
-    "gaussian texture": lambda _: fitted(replace(TEXTURE, n_steps=1), 20),
-    "convolutional": lambda _: fitted(replace(CONVOLUTIONAL, n_steps=1), 20),
+    "gaussian texture": lambda _: fitted(TEXTURE.replaced(n_steps=1), 20),
+    "convolutional": lambda _: fitted(CONVOLUTIONAL.replaced(n_steps=1), 20),
 }
 
 

@@ -14,9 +14,11 @@ from commands import TINY, done
 
 from dyntex.coopnets import precision
 from dyntex.coopnets.config import CoopConfig, from_json, to_json
-from dyntex.coopnets.model import nothing
+from dyntex.coopnets.observe import no_condition
 from dyntex.coopnets.presets import preset
-from dyntex.coopnets.train import Teaching, revise, teach
+from dyntex.coopnets.revise import revise
+from dyntex.coopnets.state import TrainState
+from dyntex.coopnets.train import train
 from dyntex.networks.architecture import DescriptorConfig, Head, Layer
 from dyntex.networks.descriptor import Descriptor
 from dyntex.networks.generator import Generator
@@ -37,14 +39,14 @@ def small(name: str) -> CoopConfig:
         init_std=0.1,
     )
     descriptor = replace(config.descriptor, heads=(Head(layers),), init_std=0.1)
-    return replace(config, descriptor=descriptor, generator=generator, size=8, precision=name)  # type: ignore[arg-type]
+    return config.replaced(descriptor=descriptor, generator=generator, size=8, precision=name)  # type: ignore[arg-type]
 
 
-def taught(name: str) -> tuple[Teaching, torch.Tensor]:
+def taught(name: str) -> tuple[TrainState, torch.Tensor]:
     rng = torch.Generator().manual_seed(0)
     y_obs = torch.rand((1, 3, 8, 8, 8), generator=rng) * 2.0 - 1.0
-    t = Teaching(replace(small(name), n_steps=1), y_obs, rng=rng)
-    next(teach(t, y_obs, nothing(y_obs), rng=rng))
+    t = TrainState(small(name).replaced(n_steps=1), y_obs, rng=rng)
+    next(train(t, y_obs, no_condition(y_obs), rng=rng))
     return t, y_obs
 
 
@@ -59,9 +61,9 @@ def test_bf16_rounds_gradients_a_little_and_keeps_everything_that_lasts_in_float
         assert 0.0 < float((g - h).norm() / h.norm()) < 20 * ROUNDING
         state = getattr(rounded, f"opt_{name}").state
         assert {v.dtype for slots in state.values() for v in slots.values()} == {torch.float32}
-    y = revise(rounded.des, y_obs, nothing(y_obs), rounded.config, rng=torch.Generator().manual_seed(1))
+    y = revise(rounded.des, y_obs, no_condition(y_obs), rounded.config, rng=torch.Generator().manual_seed(1))
     assert y.dtype == torch.float32
-    assert rounded.des.energy(y, nothing(y)).dtype == torch.float32
+    assert rounded.des.energy(y, no_condition(y)).dtype == torch.float32
 
 
 def test_a_score_is_summed_in_float32():
@@ -70,7 +72,7 @@ def test_a_score_is_summed_in_float32():
     des = Descriptor(config, (1, 4, 32, 33), rng=torch.Generator(), precision="bf16")
     des.heads[0].trunk[0].weight.data.fill_(1.0)
     y = torch.ones(1, 1, 4, 32, 33)
-    assert float(des(y, nothing(y))) == 4 * 32 * 33
+    assert float(des(y, no_condition(y))) == 4 * 32 * 33
 
 
 def test_bf16_leaves_the_stationary_law_of_the_langevin_dynamics():
@@ -80,7 +82,7 @@ def test_bf16_leaves_the_stationary_law_of_the_langevin_dynamics():
     the input, on which a linear f's gradient does not depend. 6 standard errors of 98304 pixels.
     """
     s, w = 0.5, 0.25
-    config = CoopConfig(
+    config = CoopConfig.of(
         "linear",
         DescriptorConfig((Head((Layer(1, (1, 1, 1), activation="none"),)),), ref_std=s),
         preset("paper-fc64").generator,
@@ -90,7 +92,7 @@ def test_bf16_leaves_the_stationary_law_of_the_langevin_dynamics():
     des = Descriptor(config.descriptor, (1, 24, 64, 64), rng=torch.Generator(), precision="bf16")
     des.heads[0].trunk[0].weight.data.fill_(w)
     y = torch.zeros(1, 1, 24, 64, 64)
-    y = revise(des, y, nothing(y), config, rng=torch.Generator().manual_seed(0), n_steps=40)
+    y = revise(des, y, no_condition(y), config, rng=torch.Generator().manual_seed(0), n_steps=40)
     var = s**2 / (1.0 - 0.25)
     assert abs(float(y.mean()) - s**2 * w) < 6.0 * math.sqrt(var / y.numel())
     assert abs(float(y.var()) / var - 1.0) < 6.0 * math.sqrt(2.0 / y.numel())
@@ -111,7 +113,7 @@ def slowed(monkeypatch: pytest.MonkeyPatch, network: type, *, bf16: float, fp32:
 @pytest.mark.parametrize(("bf16", "fp32"), [(0.2, 0.0), (0.0, 0.2)], ids=["bf16 slow", "fp32 slow"])
 def test_auto_times_the_layers_of_both_networks(monkeypatch, network: type, times: int, bf16: float, fp32: float):
     """A fifth of a second is many times what these small networks need: whichever of them is slow decides."""
-    config = replace(small("fp32"), n_steps=times)
+    config = small("fp32").replaced(n_steps=times)
     slowed(monkeypatch, network, bf16=bf16, fp32=fp32)
     chosen, sentence = precision.choose_precision(config, torch.device("cpu"))
     assert chosen == ("fp32" if bf16 else "bf16")
@@ -121,14 +123,14 @@ def test_auto_times_the_layers_of_both_networks(monkeypatch, network: type, time
 
 def test_auto_stays_with_fp32_where_neither_is_faster(monkeypatch: pytest.MonkeyPatch):
     slowed(monkeypatch, Descriptor, bf16=0.2, fp32=0.2)
-    assert precision.choose_precision(replace(small("fp32"), n_steps=1), torch.device("cpu"))[0] == "fp32"
+    assert precision.choose_precision(small("fp32").replaced(n_steps=1), torch.device("cpu"))[0] == "fp32"
 
 
 @pytest.mark.parametrize("name", ["fast", "image-texture"])
 def test_a_measured_choice_is_one_that_a_config_can_hold(name: str):
-    config = replace(preset(name), size=16)
+    config = preset(name).replaced(size=16)
     chosen, _ = precision.choose_precision(config, torch.device("cpu"))
-    config = replace(config, precision=chosen)
+    config = config.replaced(precision=chosen)
     assert from_json(to_json(config)) == config
 
 

@@ -34,9 +34,9 @@ from benchmarks.studies.questions.trainers import (
 from benchmarks.study import PAGE, Row, load_results, run
 from dyntex.clip import Clip
 from dyntex.coopnets.config import CoopConfig
-from dyntex.coopnets.train import Teaching
+from dyntex.coopnets.state import TrainState
 from dyntex.errors import UsageError
-from dyntex.networks.architecture import FULL, DescriptorConfig, GeneratorConfig, Head, Layer
+from dyntex.networks.architecture import FULL, ConvGeneratorConfig, DescriptorConfig, Head, Layer
 
 SIDE = 4
 PIXELS = SIDE * SIDE
@@ -46,10 +46,10 @@ def linear(depth: int = 2, **settings: object) -> CoopConfig:
     """f(y) = w.y + b on 4x4 images, and g(z) = W z + c."""
     score = Layer(1, (1, FULL, FULL), padding="valid", activation="none")
     image = Layer(0, (1, SIDE, SIDE), padding="valid", activation="none")
-    config = CoopConfig(
+    config = CoopConfig.of(
         "linear",
         DescriptorConfig((Head((score,)),), ref_std=1.0, init_std=0.001),
-        GeneratorConfig((depth, 1, 1), (image,), init_std=0.1),
+        ConvGeneratorConfig((depth, 1, 1), (image,), init_std=0.1),
         size=SIDE,
         n_frames=1,
         min_frames=1,
@@ -58,21 +58,21 @@ def linear(depth: int = 2, **settings: object) -> CoopConfig:
         n_steps=5,
         step=0.7,
     )
-    return replace(config, **settings)  # type: ignore[arg-type]
+    return config.replaced(**settings)
 
 
 def upto(n: int) -> Callable[[int], float]:
     return lambda iteration: iteration / n
 
 
-def weights_of(t: Teaching) -> Tensor:
+def weights_of(t: TrainState) -> Tensor:
     """w of the linear descriptor, (H*W,)."""
     images = torch.eye(PIXELS).view(PIXELS, 1, 1, SIDE, SIDE)
     with torch.no_grad():
         return t.des(images, images[:, :0]) - t.des(0 * images, images[:, :0])
 
 
-def map_of(t: Teaching, depth: int) -> tuple[Tensor, Tensor]:
+def map_of(t: TrainState, depth: int) -> tuple[Tensor, Tensor]:
     """W (H*W, depth) and c (H*W,) of the linear generator."""
     z = torch.cat((torch.zeros(1, depth), torch.eye(depth)))[:, :, None, None, None]
     with torch.no_grad():
@@ -98,7 +98,7 @@ def test_the_descriptor_alone_finds_the_mean_of_gaussian_data(rng: torch.Generat
     # exp(w.y) N(0, I) is N(w, I): the likelihood of data is greatest where w is their mean.
     mean = torch.linspace(-1.0, 1.0, PIXELS)
     y = images(500, mean, rng=rng)
-    t = Teaching(linear(lr_des=0.03), y, rng=rng)
+    t = TrainState(linear(lr_des=0.03), y, rng=rng)
     chains = torch.randn((64, 1, 1, SIDE, SIDE), generator=rng)
     found = torch.zeros(PIXELS)
     for i in descriptor_alone(t, y, chains, n=32, rng=rng, progress=upto(120)):
@@ -111,7 +111,7 @@ def test_the_descriptor_alone_finds_the_mean_of_gaussian_data(rng: torch.Generat
 
 def test_chains_of_the_descriptor_go_on_where_they_were(rng: torch.Generator):
     y = images(10, torch.zeros(PIXELS), rng=rng)
-    t = Teaching(linear(lr_des=0.0, step=1e-3), y, rng=rng)
+    t = TrainState(linear(lr_des=0.0, step=1e-3), y, rng=rng)
     chains = 5.0 + torch.randn((20, 1, 1, SIDE, SIDE), generator=rng)
     before = chains.clone()
     next(descriptor_alone(t, y, chains, n=6, rng=rng, progress=upto(1)))
@@ -133,7 +133,7 @@ def test_the_generator_alone_finds_the_factors_of_gaussian_data(rng: torch.Gener
     expected = vectors[:, -2:] * (values[-2:] - sigma**2) @ vectors[:, -2:].T
     # The posterior's precision is 1 + |w|^2 / sigma^2, up to 8: steps of .15 inflate z's
     # conditional variance by 4 % and ten of them forget two thirds of where they began.
-    t = Teaching(linear(gen_std=sigma, n_steps_z=10, step_z=0.15, lr_gen=0.02, beta1=0.9), y, rng=rng)
+    t = TrainState(linear(gen_std=sigma, n_steps_z=10, step_z=0.15, lr_gen=0.02, beta1=0.9), y, rng=rng)
     latents = torch.randn((n, *t.gen.latent_shape(1)), generator=rng)
     found = torch.zeros(PIXELS, PIXELS)
     for i in generator_alone(t, y, latents, rng=rng, progress=upto(160)):
@@ -149,7 +149,7 @@ def test_the_bound_of_the_vae_is_tight_for_the_posterior_and_only_for_it(rng: to
     # One factor w: p(y) = N(c, w w' + sigma^2 I), and the posterior is N(w'(y - c) / (sigma^2 + w'w), sigma^2 / (...)).
     sigma = 0.5
     y0 = torch.randn((1, 1, 1, SIDE, SIDE), generator=rng)
-    t = Teaching(linear(1, gen_std=sigma), y0, rng=rng)
+    t = TrainState(linear(1, gen_std=sigma), y0, rng=rng)
     W, c = map_of(t, 1)
     w = W[:, 0]
     precision = 1.0 + float(w @ w) / sigma**2
@@ -174,7 +174,7 @@ def test_the_first_step_of_the_gan_goes_the_right_way(rng: torch.Generator):
     # Adam's first step is its rate times the sign.
     mean = torch.where(torch.arange(PIXELS) % 3 == 0, 2.0, -2.0)
     y = images(500, mean, rng=rng)
-    t = Teaching(linear(lr_des=0.01, lr_gen=0.003), y, rng=rng)
+    t = TrainState(linear(lr_des=0.01, lr_gen=0.003), y, rng=rng)
     _, before = map_of(t, 2)
     start = weights_of(t)
     next(adversarial(t, y, rng=rng, progress=upto(1)))
@@ -188,7 +188,7 @@ def test_the_generator_of_the_gan_learns_from_what_is_plainly_fake(rng: torch.Ge
     # The non-saturating loss has the gradient -s(-f) df/dy, about -w where f is far below 0; log(1 - s(f)) would have
     # s(f), about e^-20, of it.
     y = images(500, torch.full((PIXELS,), 10.0), rng=rng)
-    t = Teaching(linear(lr_des=0.0), y, rng=rng)
+    t = TrainState(linear(lr_des=0.0), y, rng=rng)
     with torch.no_grad():
         t.des.heads[0].trunk[0].weight.fill_(0.1)  # type: ignore[index, union-attr]
         t.des.heads[0].trunk[0].bias.fill_(-20.0)  # type: ignore[index, union-attr]
@@ -200,10 +200,10 @@ def test_the_generator_of_the_gan_learns_from_what_is_plainly_fake(rng: torch.Ge
 
 @pytest.mark.parametrize("config", [DIGITS, TEXTURES], ids=["digits", "textures"])
 def test_the_encoder_gives_a_latent_of_the_generators_shape(config: CoopConfig, rng: torch.Generator):
-    y = torch.rand((2, 3, config.window, config.size, config.size), generator=rng)
-    t = Teaching(config, y, rng=rng)
-    mean, log_var = Encoder(config, (3, config.size, config.size), rng=rng)(y)
-    assert mean.shape == log_var.shape == (2, *t.gen.latent_shape(config.window))
+    y = torch.rand((2, 3, config.data.window, config.data.size, config.data.size), generator=rng)
+    t = TrainState(config, y, rng=rng)
+    mean, log_var = Encoder(config, (3, config.data.size, config.data.size), rng=rng)(y)
+    assert mean.shape == log_var.shape == (2, *t.gen.latent_shape(config.data.window))
 
 
 def test_the_frechet_distance_of_gaussians(rng: torch.Generator):
@@ -334,8 +334,8 @@ def test_a_budget_is_of_the_processor_and_begins_with_the_first_question(monkeyp
 
 def tiny(bars: Digits, *, modes: int = 40) -> Callable[..., list[Dataset]]:
     """Bars as digits, stacked too, for networks of a few channels."""
-    config = replace(
-        linear(), n_chains=4, n_steps=2, step=0.1, size=16, descriptor=DIGITS.descriptor, generator=DIGITS.generator
+    config = linear().replaced(
+        n_chains=4, n_steps=2, step=0.1, size=16, descriptor=DIGITS.descriptor, generator=DIGITS.generator
     )
     grey = Data(bars.train, 40, 1, bars.measure, bars.train[:40])
 
@@ -454,7 +454,7 @@ def test_the_verdict_counts_subjects_by_their_means_over_seeds():
 @pytest.mark.parametrize("trainer", list(Trainer))
 def test_what_is_drawn_is_new_in_range_and_repeatable(trainer: Trainer, ripples: Split):
     dataset = Dataset("ripples", TEXTURES, lambda: texture(ripples), "training clip")
-    config = replace(settings_of(dataset, trainer), n_chains=2, n_steps=1)
+    config = settings_of(dataset, trainer).replaced(n_chains=2, n_steps=1)
     drawn = []
     for _ in range(2):
         rng = torch.Generator().manual_seed(3)

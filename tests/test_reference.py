@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,12 @@ from torch import Tensor, nn
 from benchmarks.reference import Reference
 from benchmarks.studies.iteration import STAGES, Pace, Toolkit, count, measure_pace, run_stages
 from dyntex.coopnets.config import CoopConfig
-from dyntex.coopnets.model import nothing
+from dyntex.coopnets.observe import no_condition
 from dyntex.coopnets.presets import FAST, preset
-from dyntex.coopnets.train import Teaching, teach
+from dyntex.coopnets.state import TrainState
+from dyntex.coopnets.train import train
 from dyntex.errors import UsageError
-from dyntex.networks.architecture import FULL, DescriptorConfig, GeneratorConfig, Head, Layer
+from dyntex.networks.architecture import FULL, ConvGeneratorConfig, DescriptorConfig, Head, Layer
 
 # Float32 sums of some thousand terms in two orders: errors near sqrt(1000) * 6e-8 = 2e-6 of the largest terms, which
 # cancel to a tenth in gradients and go through three layers. A forgotten tap, pad or bias is a change of 1e-2 or more.
@@ -42,10 +42,10 @@ LONG = (
 
 def tiny(layers: tuple[Layer, ...], size: int) -> CoopConfig:
     """The paper's model with a few channels, and weights large enough for every layer to matter."""
-    return CoopConfig(
+    return CoopConfig.of(
         "tiny",
         DescriptorConfig((Head(DESCRIPTOR),), ref_std=0.3, init_std=0.1),
-        GeneratorConfig((3, 1, 1), layers, init_std=0.2),
+        ConvGeneratorConfig((3, 1, 1), layers, init_std=0.2),
         size=size,
         n_frames=10,
         n_steps=2,
@@ -56,11 +56,11 @@ def tiny(layers: tuple[Layer, ...], size: int) -> CoopConfig:
 CONFIGS = {"three layers": tiny(SHORT, 8), "four layers": tiny(LONG, 16)}
 
 
-def both(config: CoopConfig) -> tuple[Teaching, Reference, Tensor]:
+def both(config: CoopConfig) -> tuple[TrainState, Reference, Tensor]:
     rng = torch.Generator().manual_seed(0)
-    shape = (3, config.n_frames, config.size, config.size)
+    shape = (3, config.data.n_frames, config.data.size, config.data.size)
     y_obs = torch.rand((1, *shape), generator=rng) * 2.0 - 1.0
-    t = Teaching(config, y_obs, rng=rng)
+    t = TrainState(config, y_obs, rng=rng)
     with torch.no_grad():
         for net in (t.des, t.gen):
             for name, p in net.named_parameters():
@@ -80,15 +80,15 @@ def assert_close(ours: Tensor, theirs: Tensor) -> None:
 def test_the_same_weights_give_the_same_clips_and_energies(config: CoopConfig):
     t, naive, y_obs = both(config)
     z = torch.randn((2, *naive.latent_shape()), generator=torch.Generator().manual_seed(1))
-    assert naive.latent_shape() == t.gen.latent_shape(config.n_frames)
-    ours, theirs = t.gen(z, z[:, :0])[:, :, : config.n_frames], naive.generate(z)
+    assert naive.latent_shape() == t.gen.latent_shape(config.data.n_frames)
+    ours, theirs = t.gen(z, z[:, :0])[:, :, : config.data.n_frames], naive.generate(z)
     assert 0.1 < float(theirs.detach().std()) < 0.9  # the tanh is neither idle nor saturated
     assert_close(ours, theirs)
     y = torch.cat((y_obs, theirs.detach()))
     f = naive.des(y).detach().sum((1, 2, 3, 4))
     assert float((f[0] - f[1]).abs()) > 0.01
-    assert_close(t.des(y, nothing(y)), f)
-    assert_close(t.des.energy(y, nothing(y)), naive.energy(y))
+    assert_close(t.des(y, no_condition(y)), f)
+    assert_close(t.des.energy(y, no_condition(y)), naive.energy(y))
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -97,11 +97,11 @@ def test_one_iteration_of_teach_is_that_of_the_reference(config: CoopConfig):
     is lr * sign(gradient)."""
     t, naive, y_obs = both(config)
     rng, same = torch.Generator().manual_seed(2), torch.Generator().manual_seed(2)
-    info = next(teach(t, y_obs, nothing(y_obs), rng=rng))
+    info = next(train(t, y_obs, no_condition(y_obs), rng=rng))
 
     z = torch.randn((2, *naive.latent_shape()), generator=same)
     y_gen = naive.generate(z)
-    y_rev = naive.revise(y_gen, n_steps=config.n_steps, rng=same)
+    y_rev = naive.revise(y_gen, n_steps=config.sampling.n_steps, rng=same)
     with torch.no_grad():
         gap = naive.des(y_rev).sum() / 2 - naive.des(y_obs).sum()
     naive.learn_descriptor(y_obs, y_rev)
@@ -123,9 +123,9 @@ def test_one_iteration_of_teach_is_that_of_the_reference(config: CoopConfig):
     assert info.gap == pytest.approx(-float(gap), rel=1e-3)
 
 
-def in_its_layout(t: Teaching) -> list[nn.Parameter]:
+def in_its_layout(t: TrainState) -> list[nn.Parameter]:
     """The toolkit's parameters as the reference keeps them."""
-    naive = Reference(t.config, (3, t.config.n_frames, t.config.size, t.config.size))
+    naive = Reference(t.config, (3, t.config.data.n_frames, t.config.data.size, t.config.data.size))
     naive.copy(t)
     return parameters(naive)
 
@@ -136,12 +136,12 @@ def parameters(naive: Reference) -> list[nn.Parameter]:
 
 def test_the_timed_stages_are_an_iteration_of_teach():
     """Bit for bit, so that what is timed is what is run."""
-    config = replace(CONFIGS["four layers"], n_steps=1)
+    config = CONFIGS["four layers"].replaced(n_steps=1)
     (t, _, y_obs), (other, naive, _) = both(config), both(config)
     rng, same = torch.Generator().manual_seed(2), torch.Generator().manual_seed(2)
-    next(teach(t, y_obs, nothing(y_obs), rng=rng))
+    next(train(t, y_obs, no_condition(y_obs), rng=rng))
     z = torch.randn((2, *naive.latent_shape()), generator=same)
-    way = Toolkit(other, n_frames=config.n_frames)
+    way = Toolkit(other, n_frames=config.data.n_frames)
     other.gen.train()
     read = run_stages(way, z, y_obs, rng=same, meter=lambda work: (work(), 1.0))
     assert list(read) == list(STAGES)
@@ -168,7 +168,7 @@ def test_arithmetic_is_counted_as_the_paper_has_it():
 
 
 def test_pace_of_a_tiny_model_has_every_stage_and_scales_the_langevin_step():
-    config = replace(CONFIGS["three layers"], n_steps=7)
+    config = CONFIGS["three layers"].replaced(n_steps=7)
     told: list[tuple[int, int]] = []
     *stages, whole = measure_pace(
         config, rounds=1, rng=torch.Generator().manual_seed(0), on_round=lambda *n: told.append(n)

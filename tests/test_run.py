@@ -19,7 +19,7 @@ from dyntex.coopnets import watchdog
 from dyntex.coopnets.checkpoint import Checkpoints
 from dyntex.coopnets.config import CoopConfig, from_json
 from dyntex.coopnets.model import CoopNets
-from dyntex.coopnets.train import StepInfo
+from dyntex.coopnets.record import StepInfo
 from dyntex.coopnets.watchdog import MAX_ROLLBACKS, SHRINK, Watch
 from dyntex.errors import DivergedError, DyntexError, InputError, MemoryLimitError, StoppedError, UsageError
 from dyntex.experiment import memory
@@ -27,15 +27,15 @@ from dyntex.experiment import run as run_module
 from dyntex.experiment.memory import check_memory
 from dyntex.experiment.metrics_log import append, rewind
 from dyntex.experiment.run import Run, environment
-from dyntex.networks.architecture import DescriptorConfig, GeneratorConfig, Head, Layer
+from dyntex.networks.architecture import ConvGeneratorConfig, DescriptorConfig, Head, Layer
 from dyntex.random_streams import generator
 
 # The paper's shape in small, with everything on that keeps a state of its own: batch normalisation, replayed chains,
 # an inferred z, an averaged generator and rates that fall.
-CONFIG = CoopConfig(
+CONFIG = CoopConfig.of(
     "small",
     DescriptorConfig((Head((Layer(4, (3, 3, 3), (2, 2, 2)), Layer(1, (1, 1, 1), activation="none"))),), ref_std=0.3),
-    GeneratorConfig(
+    ConvGeneratorConfig(
         (2, 4, 4), (Layer(4, (3, 3, 3), (2, 2, 2), batch_norm=True), Layer(0, (3, 3, 3), (2, 2, 2), activation="tanh"))
     ),
     size=16,
@@ -46,8 +46,8 @@ CONFIG = CoopConfig(
     n_steps_z=1,
     lr_decay=0.1,
     data_noise=0.01,
-    persistent=0.5,
-    memory=3,
+    reuse=0.5,
+    capacity=3,
     ema=0.9,
 )
 
@@ -137,7 +137,7 @@ def test_checkpoints_come_no_faster_than_asked_and_cost_little(
         return False
 
     monkeypatch.setattr(Checkpoints, "save", slow_save)
-    config = replace(CONFIG, iterations=40)
+    config = CONFIG.replaced(iterations=40)
     Run(tmp_path / "a", config, save_every=7.5, stop=tick).train(clip)
     # 0.5 s are 5 % of 10 s, which is longer than 7.5 s; the first comes after 11 s because 10 are not yet more.
     assert saved == [0, 11, 22, 33, 40]
@@ -231,25 +231,25 @@ def test_stopping_saves(clip: Clip, tmp_path: Path) -> None:
     ("change", "expected"),
     [
         ({"seed": 1}, "seed = 0, and 1"),
-        ({"config": replace(CONFIG, lr_des=0.5)}, r"config\.lr_des = 0\.01, and 0\.5"),
-        ({"config": replace(CONFIG, preset="other")}, "'small', and 'other'"),
+        ({"config": CONFIG.replaced(lr_des=0.5)}, r"config\.optimisation\.lr_des = 0\.01, and 0\.5"),
+        ({"config": CONFIG.replaced(preset="other")}, "'small', and 'other'"),
     ],
 )
 def test_a_run_with_other_settings_is_not_resumed(
     change: dict[str, Any], expected: str, clip: Clip, tmp_path: Path
 ) -> None:
-    Run(tmp_path / "run", replace(CONFIG, iterations=1)).train(clip)
+    Run(tmp_path / "run", CONFIG.replaced(iterations=1)).train(clip)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    arguments = {"config": replace(CONFIG, iterations=1), "resume": True}
+    arguments = {"config": CONFIG.replaced(iterations=1), "resume": True}
     if "config" in change:
-        change = {"config": replace(change["config"], iterations=1)}
+        change = {"config": change["config"].replaced(iterations=1)}
     with pytest.raises(UsageError, match=expected):
         Run(tmp_path / "run", **arguments | change).check()
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_a_run_of_another_clip_is_not_resumed(clip: Clip, tmp_path: Path) -> None:
-    config = replace(CONFIG, iterations=1)
+    config = CONFIG.replaced(iterations=1)
     Run(tmp_path / "run", config).train(clip)
     with pytest.raises(UsageError, match="another clip"):
         Run(tmp_path / "run", config, resume=True).train(Clip(-clip.video, clip.fps))
@@ -259,7 +259,7 @@ def test_a_run_of_another_clip_is_not_resumed(clip: Clip, tmp_path: Path) -> Non
 
 def test_starting_anew_removes_the_earlier_run_and_nothing_else(clip: Clip, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    first = Run(folder, replace(CONFIG, iterations=2))
+    first = Run(folder, CONFIG.replaced(iterations=2))
     first.train(clip).save(folder / "model")
     first.finish({"output": "a.mp4"})
     (folder / "notes.txt").write_text("mine")
@@ -286,7 +286,7 @@ def test_a_short_clip_is_refused_before_the_folder_is_made(clip: Clip, tmp_path:
 
 
 def test_a_damaged_checkpoint_is_one_sentence(clip: Clip, tmp_path: Path) -> None:
-    config = replace(CONFIG, iterations=1)
+    config = CONFIG.replaced(iterations=1)
     Run(tmp_path / "run", config).train(clip)
     (file,) = (tmp_path / "run" / "checkpoints").iterdir()
     data = file.read_bytes()
@@ -364,13 +364,13 @@ def test_a_resumed_training_is_watched_with_the_memory_of_the_journal(
     with pytest.raises(StoppedError):
         Run(tmp_path / "run", CONFIG, stop=lambda: next(steps)).train(clip)
     given: list[StepInfo] = []
-    guarded = run_module.guarded
+    watched = run_module.watched
 
     def spy(*arguments: Any, past: list[StepInfo], **words: Any) -> Iterator[StepInfo]:
         given.extend(past)
-        return guarded(*arguments, past=past, **words)
+        return watched(*arguments, past=past, **words)
 
-    monkeypatch.setattr(run_module, "guarded", spy)
+    monkeypatch.setattr(run_module, "watched", spy)
     Run(tmp_path / "run", CONFIG, resume=True).train(clip)
     # Decimal numbers in JSON come back as the same floating-point numbers.
     written = [{k: v for k, v in line.items() if k != "seconds"} for line in journal(tmp_path / "run")[:3]]

@@ -12,33 +12,22 @@ from scipy.stats import norm
 from torch import Tensor
 
 from dyntex.errors import UsageError
-from dyntex.networks.architecture import GaussianTextureConfig
+from dyntex.networks.architecture import ShotNoiseResidualConfig
 from dyntex.networks.layers import ConvTranspose
-from dyntex.networks.shot_noise import (
-    LIVELY,
-    STILL,
-    GaussianTextureGenerator,
-    bins,
-    by_patches,
-    closed,
-    fade,
-    gaussian_levels,
-    in_order,
-    overlapping,
-    shares,
-    smoothed,
-    sparse,
-    supports,
-)
+from dyntex.networks.residual import MOVING, ShotNoiseResidual, by_patches
+from dyntex.textures.config import ShotNoiseConfig
+from dyntex.textures.marginals import bins, gaussian_levels, in_order, levels_of
+from dyntex.textures.shot_noise import STILL, on_circle, sparse
+from dyntex.textures.windows import fade, overlapping, smoothed, supports
 
 T, H, W = 24, 8, 12
-TINY = GaussianTextureConfig(
-    regions=2, bursts=0.0, fade=0.5, levels=4, colours=4, noise=(1, 2, 2), patch=2, width=4, blocks=1
+TINY = ShotNoiseResidualConfig(
+    ShotNoiseConfig(regions=2, sparsity=0.0, fade=0.5, levels=4, colours=4), noise=(1, 2, 2), patch=2, width=4, blocks=1
 )
-WHOLE = GaussianTextureConfig(
-    regions=1, bursts=0.0, fade=0.5, levels=6, colours=4, noise=(2, 2, 3), patch=4, width=6, blocks=1
+WHOLE = ShotNoiseResidualConfig(
+    ShotNoiseConfig(regions=1, sparsity=0.0, fade=0.5, levels=6, colours=4), noise=(2, 2, 3), patch=4, width=6, blocks=1
 )
-SPARSE = replace(TINY, bursts=2.0, fade=1.0)
+SPARSE = replace(TINY, texture=replace(TINY.texture, sparsity=2.0, fade=1.0))
 SIGMAS = 6.0
 GREY_LEVEL = 2.0 / 255.0
 
@@ -62,13 +51,13 @@ def clip(n_frames: int = T, channels: int = 3, height: int = H, width: int = W) 
 
 
 def made(
-    config: GaussianTextureConfig = TINY, y: Tensor | None = None, *, seed: int = 0, condition_channels: int = 0
-) -> GaussianTextureGenerator:
+    config: ShotNoiseResidualConfig = TINY, y: Tensor | None = None, *, seed: int = 0, condition_channels: int = 0
+) -> ShotNoiseResidual:
     y_obs = clip() if y is None else y
-    return GaussianTextureGenerator(config, y_obs, rng=seeded(seed), condition_channels=condition_channels)
+    return ShotNoiseResidual(config, y_obs, rng=seeded(seed), condition_channels=condition_channels)
 
 
-def taught(config: GaussianTextureConfig = TINY, *, condition_channels: int = 0) -> GaussianTextureGenerator:
+def taught(config: ShotNoiseResidualConfig = TINY, *, condition_channels: int = 0) -> ShotNoiseResidual:
     """With a residual that says something."""
     gen = made(config, condition_channels=condition_channels)
     with torch.no_grad():
@@ -80,13 +69,13 @@ def none(z: Tensor) -> Tensor:
     return z.new_zeros(len(z), 0, z.shape[2], H, W)
 
 
-def draw(gen: GaussianTextureGenerator, n_frames: int, *, batch: int = 1, seed: int = 0) -> Tensor:
-    return torch.randn(batch, *gen.latent_shape(n_frames), generator=seeded(seed), dtype=gen.mean.dtype)
+def draw(gen: ShotNoiseResidual, n_frames: int, *, batch: int = 1, seed: int = 0) -> Tensor:
+    return torch.randn(batch, *gen.latent_shape(n_frames), generator=seeded(seed), dtype=gen.texture.mean.dtype)
 
 
-def stirred_values(gen: GaussianTextureGenerator, y: Tensor) -> Tensor:
+def mixed_values(gen: ShotNoiseResidual, y: Tensor) -> Tensor:
     """(T, C, H, W): the channels that are stirred."""
-    return gen.unpaint(y.to(gen.mean))[0].transpose(0, 1)
+    return gen.texture.colours.from_rgb(y.to(gen.texture.mean))[0].transpose(0, 1)
 
 
 @pytest.mark.parametrize("n", [1, 2, 9, 24, 101])
@@ -181,14 +170,16 @@ def test_curves_are_shared_by_neighbours():
     """On 40 pixels a box of 3: the levels and the bounds are means over it of what each pixel has alone."""
     y = clip(8, 1, 40, 44)
     gen = made(y=y)
-    values = stirred_values(gen, y)
-    ordered = ((values - gen.mean) / gen.spread).sort(dim=0).values
-    torch.testing.assert_close(gen.levels, smoothed(ordered.view(4, 2, 1, 40, 44).mean(1), 3), rtol=1e-4, atol=1e-5)
+    values = mixed_values(gen, y)
+    ordered = ((values - gen.texture.mean) / gen.texture.spread).sort(dim=0).values
+    torch.testing.assert_close(
+        gen.texture.clip_levels, smoothed(ordered.view(4, 2, 1, 40, 44).mean(1), 3), rtol=1e-4, atol=1e-5
+    )
     low, high = smoothed(ordered[[0, -1]], 3)
     margin = 0.1 * (high - low)
-    torch.testing.assert_close(gen.bounds, torch.stack((low - margin, high + margin)), rtol=1e-4, atol=1e-5)
-    own = made(replace(TINY, smooth=0.0), y)
-    torch.testing.assert_close(own.levels, ordered.view(4, 2, 1, 40, 44).mean(1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(gen.texture.bounds, torch.stack((low - margin, high + margin)), rtol=1e-4, atol=1e-5)
+    own = made(replace(TINY, texture=replace(TINY.texture, smooth=0.0)), y)
+    torch.testing.assert_close(own.texture.clip_levels, ordered.view(4, 2, 1, 40, 44).mean(1), rtol=1e-4, atol=1e-5)
 
 
 def constant() -> Tensor:
@@ -209,8 +200,15 @@ def test_paint_undoes_unpaint(y: Tensor):
     gen = made(y=y)
     # A few roundings of numbers of order one; also for pixels far outside what the ramp was fitted to.
     for some in (y, 3.0 * torch.randn(2, *y.shape[1:], generator=seeded(3))):
-        torch.testing.assert_close(gen.paint(gen.unpaint(some)), some, rtol=0, atol=1e-5)
-    torch.testing.assert_close(gen.axes @ gen.axes.T, torch.eye(len(gen.axes)), rtol=0, atol=1e-6)
+        torch.testing.assert_close(
+            gen.texture.colours.to_rgb(gen.texture.colours.from_rgb(some)), some, rtol=0, atol=1e-5
+        )
+    torch.testing.assert_close(
+        gen.texture.colours.axes @ gen.texture.colours.axes.T,
+        torch.eye(len(gen.texture.colours.axes)),
+        rtol=0,
+        atol=1e-6,
+    )
 
 
 def test_brightness_is_the_direction_of_most_variance_and_colour_what_the_ramp_leaves():
@@ -218,20 +216,27 @@ def test_brightness_is_the_direction_of_most_variance_and_colour_what_the_ramp_l
     n = 16
     b = torch.linspace(-0.8, 0.8, T * H * W)[torch.randperm(T * H * W, generator=seeded(1))].view(1, 1, T, H, W)
     y = torch.cat((0.4 * b * b, b), dim=1)
-    gen = made(GaussianTextureConfig(regions=1, levels=4, colours=n, noise=(1, 2, 2), patch=2, width=4, blocks=1), y)
-    torch.testing.assert_close(gen.axes.abs(), torch.tensor([[0.0, 1.0], [1.0, 0.0]]), rtol=0, atol=1e-4)
+    gen = made(
+        ShotNoiseResidualConfig(
+            ShotNoiseConfig(regions=1, levels=4, colours=n), noise=(1, 2, 2), patch=2, width=4, blocks=1
+        ),
+        y,
+    )
+    torch.testing.assert_close(
+        gen.texture.colours.axes.abs(), torch.tensor([[0.0, 1.0], [1.0, 0.0]]), rtol=0, atol=1e-4
+    )
     h, curvature, slope = 1.6 / n, 0.8, 0.64
     # Interpolation h^2 f'' / 8, the mean over a bin instead of the value at its centre h^2 f'' / 24, and the knots'
     # shift of up to n 1e-4 along the slope. A ramp that is read the wrong way is off by up to h f' = 0.06.
     bound = h * h * curvature * (1 / 8 + 1 / 24) + n * 1e-4 * slope
-    left = gen.unpaint(y)[:, 1][(b[:, 0].abs() < 0.8 - h / 2 - n * 1e-4)]
+    left = gen.texture.colours.from_rgb(y)[:, 1][(b[:, 0].abs() < 0.8 - h / 2 - n * 1e-4)]
     assert bound < 0.003
     assert left.abs().max() < bound
-    assert (gen.knots[1:] > gen.knots[:-1]).all()
+    assert (gen.texture.colours.knots[1:] > gen.texture.colours.knots[:-1]).all()
     # Brighter or darker than was ever seen, the colour is that of the ramp's end and no wilder one.
     far = torch.tensor([-5.0, 5.0]).view(1, 1, 2, 1, 1)
-    ends = gen._colour(far[:, 0])[0, 1, :, 0, 0]
-    torch.testing.assert_close(ends, gen.ramp[[0, -1], 1], rtol=0, atol=0)
+    ends = gen.texture.colours._colour(far[:, 0])[0, 1, :, 0, 0]
+    torch.testing.assert_close(ends, gen.texture.colours.ramp[[0, -1], 1], rtol=0, atol=0)
 
 
 def test_a_sample_of_two_colours_lies_on_the_line_through_both():
@@ -245,50 +250,50 @@ def test_a_sample_of_two_colours_lies_on_the_line_through_both():
     assert ((sample - a) @ along).std() > 0.1  # and moves along it
 
 
-def test_an_impulse_plays_the_deviations_in_order_bit_for_bit():
+def test_an_impulse_gives_the_kernel_in_order_bit_for_bit():
     """e = 1 at one time: y_t - mean = d_t from that time on, and nothing before or after."""
     gen = made(WHOLE)
-    assert torch.equal(gen.regions, torch.ones(1, H, W))
+    assert torch.equal(gen.texture.windows, torch.ones(1, H, W))
     for start in (0, 3):
         e = torch.zeros(1, 1, 2 * T + 8 - 1)
         e[0, 0, T - 1 + start] = 1.0
-        g = gen.stir(e)[0].transpose(0, 1)  # (T + 8, C, H, W)
+        g = gen.texture.mix(e)[0].transpose(0, 1)  # (T + 8, C, H, W)
         assert g.shape == (T + 8, 3, H, W)
-        assert torch.equal(g[start : start + T], gen.deviations)
+        assert torch.equal(g[start : start + T], gen.texture.kernel)
         assert not g[:start].any()
         assert not g[start + T :].any()
 
 
-def test_the_deviations_are_the_faded_clip_at_unit_variance():
+def test_the_kernel_is_the_faded_clip_at_unit_variance():
     """d = (y - faded mean) fade / |...| with sum_k d_k = 0 and sum_k d_k^2 = 1 at every moving pixel."""
     gen, y = made(WHOLE), clip()
-    values = stirred_values(gen, y).double()
+    values = mixed_values(gen, y).double()
     spread = values.std(0, correction=0)
     assert spread.min() > 2 * STILL
-    window = fade(T, WHOLE.fade).double().view(-1, 1, 1, 1)
+    window = fade(T, WHOLE.texture.fade).double().view(-1, 1, 1, 1)
     faded = (values - (values * window).sum(0) / window.sum()) * window
     expected = faded / faded.square().sum(0).sqrt()
-    torch.testing.assert_close(gen.deviations.double(), expected, rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(gen.mean.double(), values.mean(0), rtol=0, atol=1e-6)
-    torch.testing.assert_close(gen.spread.double(), spread, rtol=1e-5, atol=0)
+    torch.testing.assert_close(gen.texture.kernel.double(), expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(gen.texture.mean.double(), values.mean(0), rtol=0, atol=1e-6)
+    torch.testing.assert_close(gen.texture.spread.double(), spread, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("config", [WHOLE, TINY], ids=["one region", "four regions"])
-def test_the_autocovariance_is_that_of_the_faded_clip_exactly(config: GaussianTextureConfig):
+def test_the_autocovariance_is_that_of_the_faded_clip_exactly(config: ShotNoiseResidualConfig):
     """E g_t(p) g_{t+h}(q) = sum_r w_r(p) w_r(q) sum_k f_k(p) f_{k+h}(q) / T, for the faded clip f at unit variance.
 
     No Monte Carlo: the stirring is linear, so all unit impulses give its matrix M, and the expectation is M' M.
     """
     gen = made(config).double()
-    R, frames = config.regions**2, 6
+    R, frames = config.texture.regions**2, 6
     length = frames + T - 1
     impulses = torch.eye(R * length, dtype=torch.float64).view(R * length, R, length)
-    M = gen.stir(impulses).transpose(1, 2).flatten(2)  # (impulses, frames, C*H*W)
-    values = stirred_values(gen, clip()).flatten(1)
-    window = fade(T, config.fade).double().view(-1, 1)
+    M = gen.texture.mix(impulses).transpose(1, 2).flatten(2)  # (impulses, frames, C*H*W)
+    values = mixed_values(gen, clip()).flatten(1)
+    window = fade(T, config.texture.fade).double().view(-1, 1)
     f = (values - (values * window).sum(0) / window.sum()) * window
     f = f / f.square().mean(0).sqrt()
-    windows = overlapping(H, W, config.regions).double()[:, None].expand(-1, 3, -1, -1).flatten(1)
+    windows = overlapping(H, W, config.texture.regions).double()[:, None].expand(-1, 3, -1, -1).flatten(1)
     together = windows.T @ windows
     for h in (0, 1, 4):
         expected = together * (f[: T - h].T @ f[h:]) / T
@@ -302,42 +307,42 @@ def test_white_noise_is_stirred_to_mean_zero_and_variance_one():
     """4000 independent latents: |mean| < 6 / sqrt(N) and |variance - 1| < 6 sqrt(2 / N), at every moving pixel."""
     gen, N = made(), 4000
     with torch.no_grad():
-        g = gen.stir(torch.randn(N, 4, T, generator=seeded(2)))[:, :, 0]
+        g = gen.texture.mix(torch.randn(N, 4, T, generator=seeded(2)))[:, :, 0]
     assert g.mean(0).abs().max() < SIGMAS / math.sqrt(N)
     assert (g.square().mean(0) - 1.0).abs().max() < SIGMAS * math.sqrt(2 / N)
 
 
 def test_a_region_leaves_far_pixels_untouched():
-    config = GaussianTextureConfig(
-        regions=3, bursts=0.0, levels=4, colours=4, noise=(1, 2, 2), patch=2, width=4, blocks=1
+    config = ShotNoiseResidualConfig(
+        ShotNoiseConfig(regions=3, sparsity=0.0, levels=4, colours=4), noise=(1, 2, 2), patch=2, width=4, blocks=1
     )
     gen = made(config).double()
     e = torch.zeros(1, 9, T + 4, dtype=torch.float64)
     e[:, 0] = torch.randn(T + 4, generator=seeded(1), dtype=torch.float64)
-    g = gen.stir(e)
+    g = gen.texture.mix(e)
     # Centres at 1/6, 3/6 and 5/6 of a side: the first window has ended where the second is whole.
     assert g[..., : H // 6, : W // 6].abs().min() > 0.0
     assert g[..., math.ceil(H / 2) :, :].abs().max() < 1e-6
     assert g[..., :, math.ceil(W / 2) :].abs().max() < 1e-6
     # So pixels in opposite corners are independent, although the clip's own are correlated.
-    M = gen.stir(torch.eye(9 * T, dtype=torch.float64).view(9 * T, 9, T))[:, :, 0]
+    M = gen.texture.mix(torch.eye(9 * T, dtype=torch.float64).view(9 * T, 9, T))[:, :, 0]
     near, far = M[:, 0, 0, 0], M[:, 0, -1, -1]
     assert abs(float(near @ far)) < 1e-12
-    assert abs(float(gen.deviations[:, 0, 0, 0] @ gen.deviations[:, 0, -1, -1])) > 0.05
+    assert abs(float(gen.texture.kernel[:, 0, 0, 0] @ gen.texture.kernel[:, 0, -1, -1])) > 0.05
 
 
 def test_sparse_noise_is_weighed_by_hand():
     """g_t = sum_r w_r sum_k d_k e_{t-k} / n_t, with n_t^2 = 0.01 + mean_k (f_k e_{t-k})^2, by loops."""
     gen = made(SPARSE).double()
     z = torch.randn(1, 4, 3 + T - 1, generator=seeded(3), dtype=torch.float64)
-    g = gen.stir(z)[0].transpose(0, 1)
+    g = gen.texture.mix(z)[0].transpose(0, 1)
     e, f = sparse(z[0], 2.0).numpy(), fade(T, 1.0).double().numpy()
     for t in range(3):
         expected = np.zeros((3, H, W))
         for r in range(4):
             heard = np.array([e[r, t + T - 1 - k] for k in range(T)])
             weights = heard / np.sqrt(0.01 + np.mean((f * heard) ** 2))
-            expected += gen.regions[r].numpy() * np.einsum("k,kchw->chw", weights, gen.deviations.numpy())
+            expected += gen.texture.windows[r].numpy() * np.einsum("k,kchw->chw", weights, gen.texture.kernel.numpy())
         # The window is made in single precision.
         np.testing.assert_allclose(g[t].numpy(), expected, rtol=0, atol=1e-6)
 
@@ -359,7 +364,9 @@ def test_sparse_noise_is_an_increasing_function_of_unit_mean_square(s: float):
 def test_sparse_noise_plays_a_few_stretches_at_a_time():
     """The number of stretches in a frame, (sum_k w_k^2)^2 / sum_k w_k^4: of T independent Gaussian weights more than
     T / 4; of exp(2 z) the largest few outweigh all others."""
-    dense, sparsely = (gen._weigh(torch.randn(1, 4, 4000, generator=seeded(1))) for gen in (made(), made(SPARSE)))
+    dense, sparsely = (
+        gen.texture._weigh(torch.randn(1, 4, 4000, generator=seeded(1))) for gen in (made(), made(SPARSE))
+    )
     playing = [(w.square().sum(3).square() / w.pow(4).sum(3)).mean() for w in (dense, sparsely)]
     assert playing[0] > T / 4
     assert playing[1] < playing[0] / 3
@@ -375,10 +382,10 @@ def test_quiet_and_loud_latents_stay_finite(scale: float):
 def test_sparse_noise_ends_in_silence():
     """What z = 0 makes is the middle of the curve, not the last faint stretch at full loudness."""
     gen = made(SPARSE)
-    assert not gen.stir(torch.zeros(1, 4, T)).any()
-    faint = gen.stir(1e-3 * torch.randn(1, 4, T, generator=seeded(1)))
+    assert not gen.texture.mix(torch.zeros(1, 4, T)).any()
+    faint = gen.texture.mix(1e-3 * torch.randn(1, 4, T, generator=seeded(1)))
     assert faint.abs().max() < 0.05
-    assert not gen.stir(torch.zeros(1, 4, T + 5), periodic=True).any()
+    assert not gen.texture.mix(torch.zeros(1, 4, T + 5), periodic=True).any()
 
 
 @pytest.mark.parametrize("n", [4, 8, 12])
@@ -389,7 +396,7 @@ def test_a_short_loop_is_as_loud_as_an_open_video_with_sparse_noise_too(n: int):
     gen = made(SPARSE)
     with torch.no_grad():
         z = torch.randn(3000, 4, n + T - 1, generator=seeded(3))
-        power = [float(gen.stir(z, periodic=loop)[:, :, 0].square().mean()) for loop in (True, False)]
+        power = [float(gen.texture.mix(z, periodic=loop)[:, :, 0].square().mean()) for loop in (True, False)]
     assert power[0] / power[1] == pytest.approx(1.0, abs=0.08)
 
 
@@ -400,14 +407,16 @@ def test_sparse_samples_are_distributed_as_the_clip_s_values():
     sqrt(p (1 - p) / 30) at a pixel, and to about a third of it in the mean over the frame.
     """
     gen = made(SPARSE)
-    values = stirred_values(gen, clip())
+    values = mixed_values(gen, clip())
     with torch.no_grad():
-        sample = gen.bend(gen.stir(torch.randn(1, 4, 4000, generator=seeded(7))))[0].transpose(0, 1)
-    for level in shares(values.sort(dim=0).values, 4):
+        sample = gen.texture.match_marginals(gen.texture.mix(torch.randn(1, 4, 4000, generator=seeded(7))))[
+            0
+        ].transpose(0, 1)
+    for level in levels_of(values.sort(dim=0).values, 4):
         p = (values < level).float().mean()
         assert abs((sample < level).float().mean() - p) < SIGMAS * math.sqrt(p * (1 - p) / 30) / 3
     # Gaussian levels would be wrong: sparse values are not Gaussian, and these are seen at every pixel.
-    assert (gen.stirred_levels - made().stirred_levels).abs().max() > 0.3
+    assert (gen.texture.mixture_levels - made().texture.mixture_levels).abs().max() > 0.3
 
 
 def test_the_gaussian_levels_are_the_normal_quantiles_share_by_share():
@@ -416,12 +425,12 @@ def test_the_gaussian_levels_are_the_normal_quantiles_share_by_share():
     expected = scores.reshape(6, T // 6).mean(1)
     np.testing.assert_allclose(gaussian_levels(T, 6).numpy(), expected, atol=1e-6)
     # Gaussian noise is Gaussian at every pixel.
-    assert torch.equal(gen.stirred_levels, gaussian_levels(T, 6).view(6, 1, 1, 1).expand(6, 3, H, W))
+    assert torch.equal(gen.texture.mixture_levels, gaussian_levels(T, 6).view(6, 1, 1, 1).expand(6, 3, H, W))
 
 
-def curve(gen: GaussianTextureGenerator, values: np.ndarray, g: np.ndarray) -> np.ndarray:
+def curve(gen: ShotNoiseResidual, values: np.ndarray, g: np.ndarray) -> np.ndarray:
     """The same curve from one pixel's values, by numpy: linear between and beyond the levels, then bounded."""
-    ordered, at = np.sort(values), gen.stirred_levels[:, 0, 0, 0].double().numpy()
+    ordered, at = np.sort(values), gen.texture.mixture_levels[:, 0, 0, 0].double().numpy()
     levels = ordered.reshape(len(at), -1).mean(1)
     y = np.interp(g, at, levels)
     first, last = (levels[1] - levels[0]) / (at[1] - at[0]), (levels[-1] - levels[-2]) / (at[-1] - at[-2])
@@ -434,9 +443,11 @@ def curve(gen: GaussianTextureGenerator, values: np.ndarray, g: np.ndarray) -> n
 
 def test_the_curve_is_monotone_bounded_and_the_clip_s_own_pixel_by_pixel():
     gen = made(WHOLE).double()
-    values = stirred_values(gen, clip()).numpy()
+    values = mixed_values(gen, clip()).numpy()
     g = torch.linspace(-6, 6, 241, dtype=torch.float64)
-    bent = gen.bend(g.view(1, 1, -1, 1, 1).expand(1, 3, -1, H, W))[0].transpose(0, 1)  # (241, C, H, W)
+    bent = gen.texture.match_marginals(g.view(1, 1, -1, 1, 1).expand(1, 3, -1, H, W))[0].transpose(
+        0, 1
+    )  # (241, C, H, W)
     assert (bent[1:] - bent[:-1]).min() >= -1e-12
     for c, y, x in ((0, 0, 0), (0, 5, 7), (1, 3, 11), (2, 7, 2)):
         np.testing.assert_allclose(bent[:, c, y, x].numpy(), curve(gen, values[:, c, y, x], g.numpy()), atol=1e-5)
@@ -451,10 +462,10 @@ def test_a_pixel_s_samples_are_distributed_as_its_values_in_the_clip():
     """The share of samples below level k is Phi(level k of a Gaussian), within 6 sqrt(p (1 - p) / N); their mean is
     the curve's expectation (its integral against the normal density), within 6 sigma / sqrt(N)."""
     gen, N = made(WHOLE).double(), 4000
-    values = stirred_values(gen, clip())
+    values = mixed_values(gen, clip())
     with torch.no_grad():
         e = torch.randn(N, 1, T, generator=seeded(7), dtype=torch.float64)
-        sample = gen.bend(gen.stir(e))[:, :, 0]  # (N, C, H, W), independent along N
+        sample = gen.texture.match_marginals(gen.texture.mix(e))[:, :, 0]  # (N, C, H, W), independent along N
     levels = values.sort(dim=0).values.view(6, T // 6, 3, H, W).mean(1)
     for level, at in zip(levels, gaussian_levels(T, 6).double().tolist(), strict=True):
         p = norm.cdf(at)
@@ -470,7 +481,7 @@ def test_a_pixel_s_samples_are_distributed_as_its_values_in_the_clip():
 
 
 @pytest.mark.parametrize("config", [TINY, WHOLE], ids=["four regions", "one region"])
-def test_a_still_clip_stays_still(config: GaussianTextureConfig):
+def test_a_still_clip_stays_still(config: ShotNoiseResidualConfig):
     still = clip()[:, :, :1].expand(-1, -1, T, -1, -1).contiguous()
     gen = made(config, still)
     z = draw(gen, 50)
@@ -506,7 +517,7 @@ def test_the_motion_keeps_its_direction():
 def test_at_the_start_the_residual_is_exactly_zero():
     gen = made()
     z = draw(gen, 7, batch=2)
-    linear = gen.paint(gen.bend(gen.stir(z[:, :4, :, 0, 0])))
+    linear = gen.texture.colours.to_rgb(gen.texture.match_marginals(gen.texture.mix(z[:, :4, :, 0, 0])))
     assert torch.equal(gen(z, none(z)), linear)
 
 
@@ -532,8 +543,9 @@ def test_gradients_reach_every_parameter_but_no_buffer():
     z = draw(gen, 5)
     gen(z, none(z)).square().sum().backward()
     assert [name for name, p in gen.named_parameters() if p.grad is None or not p.grad.any()] == []
-    fitted = {"mean", "spread", "room", "deviations", "regions", "stirred_levels", "levels", "bounds"}
-    fitted |= {"axes", "knots", "ramp"}
+    closed_form = ("mean", "spread", "kernel", "windows", "mixture_levels", "clip_levels", "bounds")
+    colours = ("colours.axes", "colours.knots", "colours.ramp")
+    fitted = {"residual_gain", *(f"texture.{name}" for name in (*closed_form, *colours))}
     assert set(dict(gen.named_buffers())) == fitted
 
 
@@ -585,21 +597,21 @@ def test_a_loop_has_no_seam(n_frames: int):
     # Inside a long loop the law is the open one's: sum_k d_k e_{t-k} where no index wraps.
     if n_frames > T:
         e = z[:, :4, :, 0, 0]
-        inside = gen.stir(e, periodic=True)[:, :, T - 1 :]
-        torch.testing.assert_close(inside, gen.stir(e[:, :, :n_frames]), rtol=0, atol=1e-5)
+        inside = gen.texture.mix(e, periodic=True)[:, :, T - 1 :]
+        torch.testing.assert_close(inside, gen.texture.mix(e[:, :, :n_frames]), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("n", [1, 5, 12, T - 1])
 def test_a_short_loop_s_frames_are_the_clip_on_a_circle_and_its_running_mean_at_unit_variance(n: int):
     """By the definition, frame by frame: D_j = sum of d_k with k = j mod n, and means of n in a row around the end."""
-    d = made(WHOLE).double().deviations.numpy()
+    d = made(WHOLE).double().texture.kernel.numpy()
     circle = np.zeros((n, *d.shape[1:]))
     for k in range(T):
         circle[k % n] += d[k]
     still = np.stack([sum(d[(k + i) % T] for i in range(n)) / n for k in range(T)])
     still[0] = 0.0
     scale = 1.0 / np.sqrt((circle**2).sum(0) + (still**2).sum(0))
-    for got, expected in zip(closed(torch.from_numpy(d), n), (d * scale, still * scale), strict=True):
+    for got, expected in zip(on_circle(torch.from_numpy(d), n), (d * scale, still * scale), strict=True):
         # A pixel of which the circle leaves 1e-3 would be scaled a thousand times, and its rounding with it.
         np.testing.assert_allclose(got.numpy(), expected, rtol=0, atol=1e-9)
 
@@ -607,19 +619,21 @@ def test_a_short_loop_s_frames_are_the_clip_on_a_circle_and_its_running_mean_at_
 @pytest.mark.parametrize("config", [WHOLE, TINY], ids=["one region", "four regions"])
 @pytest.mark.parametrize("n", [5, 12, T - 1, T, T + 6])
 def test_a_loop_s_autocovariance_is_the_clip_s_on_a_circle_and_its_variance_is_one(
-    config: GaussianTextureConfig, n: int
+    config: ShotNoiseResidualConfig, n: int
 ):
     """E g_t(p) g_{t+h}(q) = sum_r w_r(p) w_r(q) (sum_j D_j(p) D_{j+h}(q) + sum_k s_k(p) s_k(q)), by unit impulses.
 
     A loop as long as the clip or longer has no still part, and what is left of its noise does not sound.
     """
     gen = made(config).double()
-    R, length = config.regions**2, n + T - 1
+    R, length = config.texture.regions**2, n + T - 1
     impulses = torch.eye(R * length, dtype=torch.float64).view(R * length, R, length)
-    M = gen.stir(impulses, periodic=True).transpose(1, 2).flatten(2)  # (impulses, n, C*H*W)
-    windows = overlapping(H, W, config.regions).double()[:, None].expand(-1, 3, -1, -1).flatten(1)
+    M = gen.texture.mix(impulses, periodic=True).transpose(1, 2).flatten(2)  # (impulses, n, C*H*W)
+    windows = overlapping(H, W, config.texture.regions).double()[:, None].expand(-1, 3, -1, -1).flatten(1)
     together = windows.T @ windows
-    moving, still = closed(gen.deviations, n) if n < T else (gen.deviations, torch.zeros(1, dtype=torch.float64))
+    moving, still = (
+        on_circle(gen.texture.kernel, n) if n < T else (gen.texture.kernel, torch.zeros(1, dtype=torch.float64))
+    )
     circle = torch.zeros(n, *moving.shape[1:], dtype=torch.float64)
     for k in range(T):
         circle[k % n] += moving[k]
@@ -646,8 +660,8 @@ def test_a_short_loop_of_a_slow_clip_keeps_its_contrast_and_does_not_hurry():
     gen = made(WHOLE, 0.4 * torch.sin(2 * math.pi * t / T + phase)).double()
     n = T // 4
     impulses = torch.eye(n + T - 1, dtype=torch.float64)[:, None]
-    circle = gen._play(impulses[:, :, torch.arange(1 - T, n) % n], gen.deviations)
-    open_, loop = gen.stir(impulses), gen.stir(impulses, periodic=True)
+    circle = gen.texture._convolve(impulses[:, :, torch.arange(1 - T, n) % n], gen.texture.kernel)
+    open_, loop = gen.texture.mix(impulses), gen.texture.mix(impulses, periodic=True)
 
     def contrast_and_step(g: Tensor) -> tuple[float, float]:
         return float(g.square().sum(0).mean().sqrt()), float((g.roll(-1, 2) - g)[:, :, 0].square().sum(0).mean().sqrt())
@@ -674,7 +688,7 @@ def test_a_condition_reaches_the_residual_where_it_lies():
 def test_a_shape_alone_builds_the_same_tensors():
     """On the meta device, for a checkpoint to fill in."""
     with torch.device("meta"):
-        blank = GaussianTextureGenerator(TINY, torch.empty(1, 3, T, H, W), rng=seeded())
+        blank = ShotNoiseResidual(TINY, torch.empty(1, 3, T, H, W), rng=seeded())
     full = made()
     shapes = {key: value.shape for key, value in full.state_dict().items()}
     assert {key: value.shape for key, value in blank.state_dict().items()} == shapes
@@ -684,7 +698,7 @@ def test_a_shape_alone_builds_the_same_tensors():
 
 
 def test_a_clip_of_as_few_frames_as_levels_is_enough():
-    gen = made(y=clip(TINY.levels))
+    gen = made(y=clip(TINY.texture.levels))
     z = draw(gen, 30)
     assert gen(z, none(z)).isfinite().all()
 
@@ -712,6 +726,6 @@ def test_a_residual_has_no_room_where_the_clip_stands_still():
         gen.to_pixels.bias.fill_(0.5)
     change = gen(z, none(z)).detach() - before
     assert change[..., :6].abs().max() == 0
-    # Elsewhere the share is the pixel's own standard deviation over LIVELY, at most 1.
-    share = (y[0].std(1, correction=0, keepdim=True) / LIVELY).clamp_max(1.0)
+    # Elsewhere the share is the pixel's own standard deviation over MOVING, at most 1.
+    share = (y[0].std(1, correction=0, keepdim=True) / MOVING).clamp_max(1.0)
     torch.testing.assert_close(change, (0.5 * share).expand_as(change))

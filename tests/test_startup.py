@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import torch
 from dyntex.clip import Clip
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import PRESETS
-from dyntex.coopnets.train import Teaching
+from dyntex.coopnets.state import TrainState
 
 SLOW = ("torch", "scipy", "cv2", "skimage", "matplotlib", "imageio")
 PROBE = f"""
@@ -71,9 +70,9 @@ print(json.dumps("torch._dynamo" in sys.modules))
 @pytest.mark.parametrize("preset", ["fast", "paper-st"])
 def test_reading_a_model_loads_no_compiler(preset: str, tmp_path: Path):
     """Shapes alone go through decompositions that import torch's compiler, two seconds before the first frame."""
-    config = replace(PRESETS[preset], iterations=1, n_steps=0)
+    config = PRESETS[preset].replaced(iterations=1, n_steps=0)
     clip = Clip(torch.rand(3, 24, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1, Fraction(25))
     y, rng = clip.video[None], torch.Generator().manual_seed(0)
-    CoopNets.from_teaching(Teaching(config, y, rng=rng), clip).save(tmp_path / "model")
+    CoopNets.from_state(TrainState(config, y, rng=rng), clip).save(tmp_path / "model")
     done = subprocess.run([sys.executable, "-c", READ, tmp_path / "model"], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) is False

@@ -12,16 +12,17 @@ from torch import Tensor
 
 import dyntex.coopnets.watchdog
 from dyntex.coopnets.config import CoopConfig
-from dyntex.coopnets.train import StepInfo, Teaching
-from dyntex.coopnets.watchdog import Watch, guarded
+from dyntex.coopnets.record import StepInfo
+from dyntex.coopnets.state import TrainState
+from dyntex.coopnets.watchdog import Watch, watched
 from dyntex.errors import DivergedError
-from dyntex.networks.architecture import DescriptorConfig, GeneratorConfig, Head, Layer
+from dyntex.networks.architecture import ConvGeneratorConfig, DescriptorConfig, Head, Layer
 
 FINE = StepInfo(1, 2.0, 10.0, 0.1, 0.05, 3.0, 1.0, 0.5, 1.0)
-TINY = CoopConfig(
+TINY = CoopConfig.of(
     "tiny",
     DescriptorConfig((Head((Layer(1, (1, 1, 1), activation="none"),)),), ref_std=0.3),
-    GeneratorConfig((1, 4, 4), (Layer(0, (2, 2, 2), (2, 2, 2), activation="tanh"),)),
+    ConvGeneratorConfig((1, 4, 4), (Layer(0, (2, 2, 2), (2, 2, 2), activation="tanh"),)),
     iterations=8,
     n_steps=1,
 )  # fmt: skip
@@ -69,16 +70,16 @@ class Course:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, bad: set[int], *, times: int = 1000) -> None:
         self.rng = torch.Generator().manual_seed(0)
         self.y = torch.zeros(1, 1, 4, 8, 8)
-        self.t = Teaching(TINY, self.y, rng=self.rng)
+        self.t = TrainState(TINY, self.y, rng=self.rng)
         self.bad, self.times = bad, times
         self.notices: list[str] = []
         self.scales: list[float] = []
         self.kept: list[int] = []
         self.good: dict[str, Tensor] = {}
-        monkeypatch.setattr(dyntex.coopnets.watchdog, "teach", self.teach)
+        monkeypatch.setattr(dyntex.coopnets.watchdog, "train", self.train)
 
-    def teach(self, t: Teaching, *_: object, rng: torch.Generator, progress: object) -> Iterator[StepInfo]:
-        while t.iteration < TINY.iterations:
+    def train(self, t: TrainState, *_: object, rng: torch.Generator, progress: object) -> Iterator[StepInfo]:
+        while t.iteration < TINY.optimisation.iterations:
             t.iteration += 1
             self.scales.append(t.step_scale)
             with torch.no_grad():
@@ -93,7 +94,7 @@ class Course:
         self.good = {key: value.clone() for key, value in self.t.state(self.rng).items()}
 
     def run(self) -> list[int]:
-        steps = guarded(
+        steps = watched(
             self.t, self.y, self.y[:, :0], rng=self.rng, keep=self.keep,
             go_back=lambda: self.t.load(self.good, self.rng),
             keep_now=lambda info: info.iteration % 2 == 0, notice=self.notices.append,
@@ -107,12 +108,12 @@ class Course:
 
 def load_without_optimisers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scripted training has no optimiser state; all else is loaded by the real thing."""
-    check = dyntex.coopnets.train.check_tensors
+    check = dyntex.coopnets.state.check_tensors
 
     def lenient(state: object, expected: dict[str, Tensor], what: str) -> None:
         check(state, {k: v for k, v in expected.items() if not k.startswith("optimiser.")}, what)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("dyntex.coopnets.train.check_tensors", lenient)
+    monkeypatch.setattr("dyntex.coopnets.state.check_tensors", lenient)
 
 
 def test_healthy_training_is_let_alone(monkeypatch: pytest.MonkeyPatch):
@@ -135,7 +136,7 @@ def test_a_runaway_is_rolled_back_with_half_the_step(monkeypatch: pytest.MonkeyP
     assert "back to iteration 4" in course.notices[0]
     # The random state went back too: eight draws, not nine.
     twin = torch.Generator().manual_seed(0)
-    Teaching(TINY, course.y, rng=twin)
+    TrainState(TINY, course.y, rng=twin)
     for _ in range(8):
         torch.rand(1, generator=twin)
     assert torch.equal(course.rng.get_state(), twin.get_state())

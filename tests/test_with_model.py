@@ -21,12 +21,12 @@ from dyntex.coopnets.presets import PRESETS, preset
 from dyntex.errors import InputError, UsageError
 from dyntex.inpainting.with_model import complete, explained, fitted_in
 from dyntex.media import read_clip, write_png
-from dyntex.networks.architecture import GeneratorConfig, Layer
+from dyntex.networks.architecture import ConvGeneratorConfig, Layer
 
 FPS = Fraction(25)
 C, T, H, W, D = 3, 2, 4, 5, 6
 NOISE, STEPS = 0.2, 7
-STILL = replace(preset("image-set"), gen_std=NOISE, n_steps=STEPS, temperature=0.0, step=0.4, drift_limit=0.0)
+STILL = preset("image-set").replaced(gen_std=NOISE, n_steps=STEPS, temperature=0.0, step=0.4, drift_limit=0.0)
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -70,7 +70,10 @@ class Quadratic(nn.Module):
         super().__init__()
         self.middle, self.weight, self.scale = middle, weight, torch.ones(1, 1, 1, 1, 1)
 
-    def energy(self, y: Tensor, cond: Tensor) -> Tensor:
+    def frozen(self) -> Quadratic:
+        return self
+
+    def energy(self, y: Tensor, cond: Tensor, *, periodic: object = None) -> Tensor:
         u: Tensor = 0.5 * self.weight * (y - self.middle).square().flatten(1).sum(1)
         return u
 
@@ -78,12 +81,12 @@ class Quadratic(nn.Module):
 def model(gen: nn.Module, des: nn.Module | None = None, **changes: Any) -> CoopNets:
     k = changes.pop("k", 0)
     des = des or Quadratic(0.0, 0.0)
-    return CoopNets(replace(STILL, **changes), des, gen, (C, T, H, W), FPS, 1, k)  # type: ignore[arg-type]
+    return CoopNets(STILL.replaced(**changes), des, gen, (C, T, H, W), FPS, 1, k)  # type: ignore[arg-type]
 
 
 def thinned(config: CoopConfig) -> CoopConfig:
     """Narrow, and as good as untaught; with weights so large that latents and conditions show."""
-    assert isinstance(config.generator, GeneratorConfig)
+    assert isinstance(config.generator, ConvGeneratorConfig)
 
     def thin(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
         return tuple(replace(layer, channels=min(layer.channels, 4)) for layer in layers)
@@ -92,7 +95,7 @@ def thinned(config: CoopConfig) -> CoopConfig:
     latent = (4, *config.generator.latent[1:])
     gen = replace(config.generator, latent=latent, layers=thin(config.generator.layers), init_std=0.5)
     des = replace(config.descriptor, heads=heads)
-    return replace(config, descriptor=des, generator=gen, n_chains=2, n_steps=2, iterations=1, temperature=1.0)
+    return config.replaced(descriptor=des, generator=gen, n_chains=2, n_steps=2, iterations=1, temperature=1.0)
 
 
 def case(seed: int = 3) -> tuple[Clip, Tensor]:
@@ -180,7 +183,7 @@ def test_the_descriptor_descends_over_the_hole_alone() -> None:
     gen, weight = Linear(), 0.5
     whole = complete(model(gen, Quadratic(0.2, weight)), clip, missing, rng=rng()).video
     start = complete(model(gen), clip, missing, rng=rng()).video
-    left = (1.0 - weight * STILL.step**2 / 2.0) ** STEPS
+    left = (1.0 - weight * STILL.sampling.step**2 / 2.0) ** STEPS
     assert 0.1 < left < 0.9
     want = 0.2 + left * (start - 0.2)
     torch.testing.assert_close(whole[:, missing], want[:, missing], atol=1e-5, rtol=0)
@@ -198,7 +201,7 @@ def test_nothing_is_drawn_but_where_the_search_begins() -> None:
 @pytest.mark.parametrize(("name", "side"), [("image-set", 16), ("image-texture", 32), ("video-set", 16)])
 def test_a_real_model_completes_and_stays_as_it_is(name: str, side: int) -> None:
     config = PRESETS[name]
-    n = config.min_frames
+    n = config.data.min_frames
     thin = thinned(config)
     clip = Clip(torch.rand(3, n, side, side, generator=rng(1)) * 2 - 1, FPS)
     fitted = CoopNets.fit(clip, thin, rng=rng())

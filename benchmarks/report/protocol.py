@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.anchored import ANCHOR_FRAMES
+from dyntex.coopnets.model import ANCHOR_FRAMES
 
 TITLES = {
     "paper": "The paper's comparison",

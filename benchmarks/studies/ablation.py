@@ -32,7 +32,7 @@ WHOLE = "fast, untrained"
 
 def without(**changes: Any) -> CoopConfig:
     """``fast`` with other settings of its generator."""
-    return replace(FAST, generator=replace(FAST.generator, **changes))
+    return FAST.replaced(generator=replace(FAST.generator, **changes))
 
 
 PARTS: dict[str, CoopConfig] = {
@@ -142,7 +142,7 @@ def _numbers(clips: Mapping[str, Any], split: Split) -> dict[str, float]:
 
 
 def trained_name(seconds: float | None) -> str:
-    return f"fast, {FAST.iterations} iterations" if seconds is None else f"fast, {seconds:g} s"
+    return f"fast, {FAST.optimisation.iterations} iterations" if seconds is None else f"fast, {seconds:g} s"
 
 
 Cells = Mapping[tuple[str, str], Row]

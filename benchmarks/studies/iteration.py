@@ -17,9 +17,12 @@ from benchmarks.reference import Reference, parts
 from benchmarks.report.markdown import Table
 from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.coopnets.config import CoopConfig
-from dyntex.coopnets.model import nothing
+from dyntex.coopnets.observe import no_condition
+from dyntex.coopnets.optimise import backward, update
 from dyntex.coopnets.presets import preset
-from dyntex.coopnets.train import Teaching, descend, revise
+from dyntex.coopnets.revise import revise
+from dyntex.coopnets.state import TrainState
+from dyntex.coopnets.train import descriptor_loss, generator_loss
 from dyntex.errors import UsageError
 from dyntex.networks.architecture import Precision
 
@@ -92,8 +95,8 @@ class Iteration:
                     ],
                     shown=6,
                 ),
-                f"D1 is one Langevin step, of which the iteration has {preset(row['preset']).n_steps}; the peak is "
-                f"{row['stages'][0]['peak']:.0f} GFLOP/s, of a matrix product in {row['precision']}.",
+                f"D1 is one Langevin step, of which the iteration has {preset(row['preset']).sampling.n_steps}; the "
+                f"peak is {row['stages'][0]['peak']:.0f} GFLOP/s, of a matrix product in {row['precision']}.",
             ]
         return parts
 
@@ -113,9 +116,9 @@ class Way(Protocol):
 
 
 class Toolkit:
-    """What :func:`dyntex.coopnets.train.teach` does in one iteration of a paper preset, stage by stage."""
+    """What :func:`dyntex.coopnets.train.train` does in one iteration of a paper preset, stage by stage."""
 
-    def __init__(self, t: Teaching, *, n_frames: int) -> None:
+    def __init__(self, t: TrainState, *, n_frames: int) -> None:
         self.t = t
         self.n_frames = n_frames
 
@@ -124,21 +127,18 @@ class Toolkit:
         return y[:, :, : self.n_frames]
 
     def revise(self, y: Tensor, *, n_steps: int, rng: torch.Generator) -> Tensor:
-        return revise(self.t.des, y.detach(), nothing(y), self.t.config, rng=rng, n_steps=n_steps)
+        return revise(self.t.des, y.detach(), no_condition(y), self.t.config, rng=rng, n_steps=n_steps)
 
     def learn_descriptor(self, y_obs: Tensor, y_rev: Tensor) -> None:
-        self.t.opt_des.zero_grad()
-        f = self.t.des(torch.cat((y_obs, y_rev)), nothing(torch.cat((y_obs, y_rev))))
-        (f[len(y_obs) :].mean() - f[: len(y_obs)].mean()).backward()
+        f = self.t.des(torch.cat((y_obs, y_rev)), no_condition(torch.cat((y_obs, y_rev))))
+        backward(descriptor_loss(f[: len(y_obs)].mean(), f[len(y_obs) :].mean()), self.t.opt_des)
 
     def learn_generator(self, y_gen: Tensor, y_rev: Tensor) -> None:
-        self.t.opt_gen.zero_grad()
-        gen_loss = (y_rev - y_gen).square().mean() / (2.0 * self.t.config.gen_std**2)
-        gen_loss.backward()  # type: ignore[no-untyped-call]
+        backward(generator_loss(y_rev, y_gen, self.t.config.optimisation.gen_std), self.t.opt_gen)
 
     def update(self) -> None:
-        descend(self.t.opt_des, self.t.des)
-        descend(self.t.opt_gen, self.t.gen)
+        update(self.t.opt_des)
+        update(self.t.opt_gen)
 
 
 @dataclass(frozen=True)
@@ -198,12 +198,12 @@ def measure_pace(
     Raises:
         UsageError: the preset has no reference implementation.
     """
-    shape = (3, n_frames or config.n_frames, config.size, config.size)
+    shape = (3, n_frames or config.data.n_frames, config.data.size, config.data.size)
     y_obs = torch.rand((1, *shape), generator=rng, device=rng.device) * 2.0 - 1.0
-    t = Teaching(config, y_obs, rng=rng)
+    t = TrainState(config, y_obs, rng=rng)
     naive = Reference(config, shape, device=rng.device)
     naive.copy(t)
-    z = torch.randn((config.n_chains, *naive.latent_shape()), generator=rng, device=rng.device)
+    z = torch.randn((config.sampling.n_chains, *naive.latent_shape()), generator=rng, device=rng.device)
     best: dict[str, dict[str, float]] = {"naive": {}, "toolkit": {}, "peak": {}}
     dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
     factor = torch.randn((PEAK_SIDE, PEAK_SIDE), generator=rng, device=rng.device).to(dtype)
@@ -219,7 +219,7 @@ def measure_pace(
     paces = [Pace(s, best["naive"][s], best["toolkit"][s], flop[s] / 1e9, peak) for s in STAGES]
 
     def whole(of: Callable[[Pace], float]) -> float:
-        return sum(of(pace) * (config.n_steps if pace.stage == "D1" else 1) for pace in paces)
+        return sum(of(pace) * (config.sampling.n_steps if pace.stage == "D1" else 1) for pace in paces)
 
     total = Pace("iteration", whole(lambda p: p.naive), whole(lambda p: p.toolkit), whole(lambda p: p.gflop), peak)
     return [*paces, total]
@@ -230,7 +230,7 @@ def count(config: CoopConfig, shape: tuple[int, int, int, int]) -> dict[str, flo
     with torch.device("meta"):
         naive = Reference(config, shape, device="meta")
         y_obs, rng = torch.empty(1, *shape), torch.Generator("cpu")
-        z = torch.empty(config.n_chains, *naive.latent_shape())
+        z = torch.empty(config.sampling.n_chains, *naive.latent_shape())
         return run_stages(naive, z, y_obs, rng=rng, meter=_flop)
 
 

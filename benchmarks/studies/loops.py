@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -61,7 +61,7 @@ class Loops:
             for method in (*METHOD_NAMES, REAL):
                 own: dict[str, Any] = {} if method == REAL else {"seeds": self.seeds, "method": method}
                 if method == "fast":
-                    own["config"] = replace(FAST, iterations=self.iterations)
+                    own["config"] = FAST.replaced(iterations=self.iterations)
                 about = {"clip": source.name, "method": method}
                 yield Cell(path_of(source.name, method), about, settings | own)
 
@@ -83,7 +83,7 @@ def fitted(method: str, clip: Clip, *, iterations: int) -> Draw:
     if method in METHODS:
         model = METHODS[method].fit(clip, rng=rng)
         return lambda n, loop, rng: model.synthesize(n, rng=rng, loop=loop)
-    coop = CoopNets.fit(clip, replace(FAST, iterations=iterations), rng=rng)
+    coop = CoopNets.fit(clip, FAST.replaced(iterations=iterations), rng=rng)
     return lambda n, loop, rng: coop.synthesize(n, rng=rng, periodic=(loop, False, False))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,9 +22,9 @@ from benchmarks.data import Source, Split, named, split_clip
 from benchmarks.report.markdown import Table
 from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.clip import Clip
-from dyntex.coopnets.capabilities import resized
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import FAST_ST
+from dyntex.coopnets.resize import resized
 from dyntex.textures.loop_seam import seam
 from dyntex.textures.quilting import quilt
 
@@ -50,12 +50,12 @@ class Tiles:
     frames: int = setting(60, quick=24)
     grown: int = setting(4, quick=2)
     parts: int = setting(4, quick=2)
-    iterations: int = setting(FAST_ST.iterations, quick=1)
+    iterations: int = setting(FAST_ST.optimisation.iterations, quick=1)
 
     def cells(self) -> Iterator[Cell]:
         shape = {"size": self.size, "frames": self.frames, "grown": self.grown, "parts": self.parts}
         for source in self.clips:
-            settings = {"clip": source.digest(), "config": replace(FAST_ST, iterations=self.iterations), **shape}
+            settings = {"clip": source.digest(), "config": FAST_ST.replaced(iterations=self.iterations), **shape}
             yield Cell(path_of(source.name), {"clip": source.name}, settings)
 
     def make(self, cell: Cell, out: Path) -> Row:
@@ -87,7 +87,7 @@ def measure(split: Split, *, grown: int, n_parts: int, iterations: int, seed: in
 
     train = split.train
     n_frames, height, width = train.video.shape[1:]
-    model = CoopNets.fit(train, replace(FAST_ST, iterations=iterations), rng=rng())
+    model = CoopNets.fit(train, FAST_ST.replaced(iterations=iterations), rng=rng())
     tile = resized(model, height, width, rng=rng(), tile=True)
     large = resized(model, grown * height, grown * width, rng=rng(), tile=True)
     made = large.synthesize(n_frames, rng=rng(), n_steps=0, periodic=EVERYWHERE)

@@ -6,11 +6,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 
-from benchmarks.anchored import Anchored
 from benchmarks.data import MIN_TRAIN, Source, Split, eight_bits, named, split_of
 from benchmarks.methods import RANDOM, Fitted, can, check_method, controls_of, fit, is_neural, settings_of
 from benchmarks.metrics.psnr_ssim import SSIM_WINDOW
@@ -23,6 +22,7 @@ from benchmarks.study import Cell, Results, Row, path_of, setting
 from benchmarks.tasks.cost import measure_speed
 from benchmarks.tasks.quality import TASKS, check_task, draw, draw_control, measure
 from dyntex.clip import Clip
+from dyntex.coopnets.model import CoopNets
 from dyntex.errors import UsageError
 from dyntex.media import read_clip, write_clip
 
@@ -172,8 +172,8 @@ class Comparison:
 
         if is_neural(method) and self.keep_models:
             place = out / MODELS / path_of(method, split.source.name, seed)
-            model, about = trained(place, cell.settings, lambda: train().model, device=self.device)  # type: ignore[attr-defined]
-            return Anchored(model), about
+            model, about = trained(place, cell.settings, lambda: cast(CoopNets, train()), device=self.device)
+            return model, about
         began = time.monotonic()
         return train(), {"fit_seconds": round(time.monotonic() - began, 3), "device": self.device}
 

@@ -18,7 +18,7 @@ from dyntex.cli.process import answered
 from dyntex.experiment.redact import without_folders
 
 if TYPE_CHECKING:
-    from dyntex.coopnets.train import StepInfo
+    from dyntex.coopnets.record import StepInfo
 
 LINE_EVERY = 10.0
 """Seconds between plain lines."""

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from dyntex.clip import Clip
 from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.revise import revise
 from dyntex.coopnets.stream import CHUNK, stretch
-from dyntex.coopnets.train import revise
 from dyntex.errors import UsageError
 from dyntex.networks.layers import OPEN, Axes
 
@@ -22,7 +22,7 @@ def check_images(model: CoopNets) -> None:
     Raises:
         UsageError: its frames hear each other, and between two videos there is no way of one frame a step.
     """
-    if (model.gen.frames_per_latent, model.gen.latents_heard(0, 1)) != (1, (0, 1)):
+    if (model.gen.frames_per_latent, model.gen.latents_seen(0, 1)) != (1, (0, 1)):
         raise UsageError(
             f"images can be interpolated, and preset {model.config.preset!r} makes videos: train one of images, such "
             "as image-set"

@@ -8,8 +8,8 @@ from typing import Final
 import torch
 
 from dyntex.coopnets.config import CoopConfig
-from dyntex.coopnets.train import revise
-from dyntex.networks.architecture import GeneratorConfig, Precision
+from dyntex.coopnets.revise import revise
+from dyntex.networks.architecture import Precision
 from dyntex.networks.descriptor import Descriptor
 from dyntex.networks.generator import Generator
 
@@ -48,12 +48,14 @@ def choose_precision(config: CoopConfig, device: torch.device) -> tuple[Precisio
 
 
 def _networks(config: CoopConfig, device: torch.device) -> tuple[Descriptor, Generator | None, int]:
-    n_frames = config.window or config.n_frames
-    shape = (COLOURS, n_frames, config.size, config.size)
+    n_frames = config.data.window or config.data.n_frames
+    shape = (COLOURS, n_frames, config.data.size, config.data.size)
     rng = torch.Generator()
     with torch.device("meta"):
         des = Descriptor(config.descriptor, shape, rng=rng)
-        gen = Generator(config.generator, shape, rng=rng) if isinstance(config.generator, GeneratorConfig) else None
+        blank = torch.empty(1, *shape)
+        # A generator that keeps pixels computes in float32 whatever the precision.
+        gen = None if config.generator.keeps_pixels else config.generator.build(blank, n_frames, rng=rng)
     for net in (des, gen):
         if net is not None:
             net.to_empty(device=device)
@@ -66,17 +68,17 @@ def _seconds(config: CoopConfig, des: Descriptor, gen: Generator | None, n_frame
     """Of the share of an iteration that multiplies."""
     device = next(des.parameters()).device
     rng = torch.Generator(device)
-    shape = (config.n_chains, COLOURS, n_frames, config.size, config.size)
+    shape = (config.sampling.n_chains, COLOURS, n_frames, config.data.size, config.data.size)
     y = torch.full(shape, LIGHT, device=device)
     des.precision = precision
     clock = time.perf_counter
     began = clock()
-    n_steps = max(1, min(3, config.n_steps))
+    n_steps = max(1, min(3, config.sampling.n_steps))
     revise(des, y, y[:, :0], config, rng=rng, n_steps=n_steps).sum().item()  # the number waits for the device
-    seconds = (clock() - began) * config.n_steps / n_steps
+    seconds = (clock() - began) * config.sampling.n_steps / n_steps
     if gen is not None:
         gen.precision = precision
-        z = torch.full((config.n_chains, *gen.latent_shape(n_frames)), LIGHT, device=device)
+        z = torch.full((config.sampling.n_chains, *gen.latent_shape(n_frames)), LIGHT, device=device)
         began = clock()
         gen(z, y[:, :0]).square().mean().backward()
         sum(float(p.grad.flatten()[0]) for p in gen.parameters() if p.grad is not None)

@@ -6,7 +6,14 @@ from dataclasses import replace
 
 from dyntex.coopnets.config import CoopConfig
 from dyntex.errors import UsageError, suggest
-from dyntex.networks.architecture import FULL, DescriptorConfig, GaussianTextureConfig, GeneratorConfig, Head, Layer
+from dyntex.networks.architecture import (
+    FULL,
+    ConvGeneratorConfig,
+    DescriptorConfig,
+    Head,
+    Layer,
+    ShotNoiseResidualConfig,
+)
 
 # Descriptors of Xie et al. (2020), section 7 and the released code.
 FC_S = Head(
@@ -14,19 +21,6 @@ FC_S = Head(
         Layer(120, (5, 5, 5), (2, 2, 2)),
         Layer(30, (5, FULL, FULL), (2, 1, 1), padding=(2, 0, 0)),
         Layer(10, (5, 1, 1), (2, 1, 1), padding=(2, 0, 0), activation="none"),
-    )
-)
-FRAME_2 = Head(
-    (
-        Layer(200, (3, 7, 7), (1, 2, 2)),
-        Layer(10, (FULL, FULL, FULL), (2, 2, 2), padding="valid", activation="none"),
-    )
-)
-FRAME_3 = Head(
-    (
-        Layer(120, (1, 3, 3), (1, 2, 2)),
-        Layer(200, (3, 3, 3), (2, 2, 2)),
-        Layer(1, (FULL, FULL, FULL), (2, 2, 2), padding="valid", activation="none"),
     )
 )
 # The fully convolutional descriptor of STGConvNet (Xie, Zhu, Wu 2017), for textures stationary in space and time.
@@ -42,8 +36,8 @@ _FC_S_GENERATOR = (
     Layer(256, (5, 1, 1), padding="valid", batch_norm=True),
     Layer(128, (5, 32, 32), (2, 1, 1), padding="valid", extra=(1, 0, 0), batch_norm=True),
 )
-FC_S_64 = GeneratorConfig((5, 1, 1), (*_FC_S_GENERATOR, Layer(0, (5, 5, 5), (2, 2, 2), activation="tanh")))
-FC_S_128 = GeneratorConfig(
+FC_S_64 = ConvGeneratorConfig((5, 1, 1), (*_FC_S_GENERATOR, Layer(0, (5, 5, 5), (2, 2, 2), activation="tanh")))
+FC_S_128 = ConvGeneratorConfig(
     (5, 1, 1),
     (
         *_FC_S_GENERATOR,
@@ -51,7 +45,7 @@ FC_S_128 = GeneratorConfig(
         Layer(0, (2, 5, 5), (1, 2, 2), activation="tanh"),
     ),
 )
-ST_GENERATOR = GeneratorConfig(
+ST_GENERATOR = ConvGeneratorConfig(
     (5, 4, 4),
     (
         Layer(512, (4, 4, 4), batch_norm=True),
@@ -83,10 +77,10 @@ def _scale(pool: int, gain: float = 30.0, *, fixed_end: bool = True) -> Head:
     return Head(trunk, ends=(fixed, free) if fixed_end else (free,), pool=(1, pool, pool), gain=gain)
 
 
-FAST = CoopConfig(
+FAST = CoopConfig.of(
     "fast",
     DescriptorConfig((_scale(1), _scale(2)), ref_std=0.02, reference="pixel", init_std=0.0),
-    GaussianTextureConfig(),
+    ShotNoiseResidualConfig(),
     multiple=8,
     min_frames=16,
     window=16,
@@ -105,8 +99,7 @@ FAST = CoopConfig(
 )
 
 # For textures that are alike all over the frame: what a model of them knows can be laid anew in a larger one.
-FAST_ST = replace(
-    FAST,
+FAST_ST = FAST.replaced(
     preset="fast-st",
     descriptor=replace(FAST.descriptor, heads=(_scale(1, fixed_end=False), _scale(2, fixed_end=False))),
 )
@@ -121,7 +114,7 @@ IMAGE = Head(
     ),
     gain=100.0,
 )
-IMAGE_GENERATOR = GeneratorConfig(
+IMAGE_GENERATOR = ConvGeneratorConfig(
     (100, 1, 1),
     (
         Layer(512, (1, FULL, FULL), padding="valid", batch_norm=True),
@@ -135,7 +128,7 @@ IMAGE_GENERATOR = GeneratorConfig(
 # Departures from the paper's settings, which take thousands of iterations to begin with: q is as wide as the range of
 # pixels and f has a gain, where the paper's waits for f to outgrow a narrow q; and four of five chains go on from a
 # replay memory, whose samples are the work of many iterations while each costs few steps.
-IMAGE_SET = CoopConfig(
+IMAGE_SET = CoopConfig.of(
     "image-set",
     DescriptorConfig((IMAGE,), ref_std=1.0, init_std=0.0),
     IMAGE_GENERATOR,
@@ -153,8 +146,8 @@ IMAGE_SET = CoopConfig(
     lr_gen=2e-3,
     lr_decay=0.1,
     data_noise=0.05,
-    persistent=0.8,
-    memory=512,
+    reuse=0.8,
+    capacity=512,
     ema=0.98,
 )
 
@@ -168,13 +161,12 @@ _texture = (
     Layer(32, (1, 4, 4), activation="silu"),
     Layer(1, (1, 1, 1), activation="none"),
 )
-IMAGE_TEXTURE = replace(
-    IMAGE_SET,
+IMAGE_TEXTURE = IMAGE_SET.replaced(
     preset="image-texture",
     descriptor=DescriptorConfig(
         tuple(Head(_texture, pool=(1, pool, pool), gain=3.0) for pool in (1, 2)), ref_std=0.3, init_std=0.0
     ),
-    generator=GeneratorConfig(
+    generator=ConvGeneratorConfig(
         (24, 8, 8),
         (
             Layer(64, (1, 3, 3), batch_norm=True),
@@ -194,13 +186,13 @@ IMAGE_TEXTURE = replace(
     temperature=0.002,
     drift_limit=0.04,
     lr_des=3e-4,
-    persistent=0.5,
-    memory=64,
+    reuse=0.5,
+    capacity=64,
 )
 
 # Clips, many or one, with a condition or none: latents one after another in time, each the beginning of a whole frame.
 # Steps no larger than the noise on the data, for the reason that image-texture has.
-VIDEO_SET = CoopConfig(
+VIDEO_SET = CoopConfig.of(
     "video-set",
     DescriptorConfig(
         (
@@ -217,7 +209,7 @@ VIDEO_SET = CoopConfig(
         ref_std=1.0,
         init_std=0.0,
     ),
-    GeneratorConfig(
+    ConvGeneratorConfig(
         (32, 1, 1),
         (
             Layer(96, (3, FULL, FULL), padding=(1, 0, 0), batch_norm=True),
@@ -241,10 +233,10 @@ VIDEO_SET = CoopConfig(
     lr_gen=2e-3,
     lr_decay=0.1,
     data_noise=0.05,
-    persistent=0.8,
-    memory=128,
+    reuse=0.8,
+    capacity=128,
     ema=0.99,
-    regress=4.0,
+    regression_weight=4.0,
 )
 
 PRESETS: dict[str, CoopConfig] = {
@@ -252,12 +244,12 @@ PRESETS: dict[str, CoopConfig] = {
     for config in (
         FAST,
         FAST_ST,
-        CoopConfig("paper-fc64", DescriptorConfig((FC_S,)), FC_S_64, size=64, fixed_size=True),
-        CoopConfig("paper-fc128", DescriptorConfig((FC_S,)), FC_S_128, size=128, fixed_size=True),
+        CoopConfig.of("paper-fc64", DescriptorConfig((FC_S,)), FC_S_64, size=64, fixed_size=True),
+        CoopConfig.of("paper-fc128", DescriptorConfig((FC_S,)), FC_S_128, size=128, fixed_size=True),
         IMAGE_TEXTURE,
         IMAGE_SET,
         VIDEO_SET,
-        CoopConfig("paper-st", DescriptorConfig((ST,)), ST_GENERATOR, size=64, multiple=16, min_frames=21),
+        CoopConfig.of("paper-st", DescriptorConfig((ST,)), ST_GENERATOR, size=64, multiple=16, min_frames=21),
     )
 }
 """The presets, by name: networks and training settings."""

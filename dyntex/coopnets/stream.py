@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from dyntex.coopnets.config import CoopConfig
-from dyntex.coopnets.train import AnyGenerator, revise
+from dyntex.coopnets.revise import revise
 from dyntex.networks.descriptor import Descriptor
+from dyntex.networks.generator import Generator
 from dyntex.networks.layers import OPEN, Axes
 from dyntex.networks.receptive_field import fewest_frames, frames_scored
 
@@ -25,7 +26,7 @@ CHUNK = 64
 
 def stream(
     des: Descriptor,
-    gen: AnyGenerator,
+    gen: Generator,
     config: CoopConfig,
     n_frames: int,
     *,
@@ -47,10 +48,10 @@ def stream(
         periodic: axes of (T, H, W) along which the end leads into the beginning. A loop is made in one piece, since
             every frame of it is near the end.
     """
-    steps = config.n_steps if n_steps is None else n_steps
-    learnt = config.window or shape[1]
+    steps = config.sampling.n_steps if n_steps is None else n_steps
+    learnt = config.data.window or shape[1]
     # What is too short for the descriptor to score is the beginning of something longer.
-    least = max(config.min_frames, fewest_frames(config.descriptor, learnt))
+    least = max(config.data.min_frames, fewest_frames(config.descriptor, learnt))
     span, stride = frames_scored(config.descriptor, learnt)
     chunk = _up(CHUNK, stride)
     frames = _Frames(gen, cond, rng, periodic)
@@ -78,19 +79,19 @@ def stream(
 class _Frames:
     """y_gen = g(z), stretch by stretch, each not before the last."""
 
-    def __init__(self, gen: AnyGenerator, cond: Tensor, rng: torch.Generator, periodic: Axes) -> None:
+    def __init__(self, gen: Generator, cond: Tensor, rng: torch.Generator, periodic: Axes) -> None:
         self.gen, self.cond, self.rng, self.periodic = gen, cond, rng, periodic
         self.z = self._draw(0)
         self.first = 0  # the time of the first latent in z
 
     def alone(self, n_frames: int) -> Tensor:
         """A video of that length and no more: its ends are the generator's own, or meet."""
-        n_latents = self.gen.latents_around(n_frames) if self.periodic[0] else self.gen.latent_shape(n_frames)[1]
+        n_latents = self.gen.latents_of_loop(n_frames) if self.periodic[0] else self.gen.latent_shape(n_frames)[1]
         return self._make(self._draw(n_latents), 0, n_frames)
 
     def between(self, start: int, stop: int) -> Tensor:
         """Frames [start, stop) of a video without an end."""
-        first, past = self.gen.latents_heard(start, stop)
+        first, past = self.gen.latents_seen(start, stop)
         first, step = max(first, 0), self.gen.frames_per_latent
         missing = past - self.first - self.z.shape[2]
         self.z = torch.cat((self.z[:, :, first - self.first :], self._draw(missing)), dim=2)

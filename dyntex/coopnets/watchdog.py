@@ -10,7 +10,9 @@ from dataclasses import asdict
 import torch
 from torch import Tensor
 
-from dyntex.coopnets.train import StepInfo, Teaching, teach
+from dyntex.coopnets.record import StepInfo
+from dyntex.coopnets.state import TrainState
+from dyntex.coopnets.train import train
 from dyntex.errors import DivergedError
 
 MAX_ROLLBACKS = 3
@@ -18,8 +20,8 @@ SHRINK = 0.5
 """Factor on the Langevin step and both learning rates at every rollback."""
 
 
-def guarded(
-    t: Teaching,
+def watched(
+    state: TrainState,
     y_obs: Tensor,
     cond: Tensor,
     *,
@@ -31,15 +33,15 @@ def guarded(
     progress: Callable[[int], float] | None = None,
     past: Iterable[StepInfo] = (),
 ) -> Iterator[StepInfo]:
-    """:func:`dyntex.coopnets.train.teach` under a watchdog, which yields the healthy iterations.
+    """:func:`dyntex.coopnets.train.train` under a watchdog, which yields the healthy iterations.
 
     After a rollback the iterations that follow the kept state come a second time.
 
     Args:
-        t, y_obs, cond, rng, progress: as for ``teach``.
-        keep: save the state of ``t`` and ``rng`` as the last good one; called once before the first iteration.
+        state, y_obs, cond, rng, progress: as for ``train``.
+        keep: save the state of ``state`` and ``rng`` as the last good one; called once before the first iteration.
         go_back: restore it.
-        keep_now: whether to keep the state after this iteration, asked when its record has been dealt with.
+        keep_now: whether to keep the state after this iteration, asked when its record has been used.
         notice: told a sentence at each rollback.
         past: records of the iterations before, so that a resumed training is watched as if never stopped.
 
@@ -48,26 +50,27 @@ def guarded(
     """
     watch = Watch(past)
     keep()
-    for info in teach(t, y_obs, cond, rng=rng, progress=progress):
+    for info in train(state, y_obs, cond, rng=rng, progress=progress):
         trouble = watch.trouble(info)
         if trouble is None:
             yield info
             if keep_now(info):
                 keep()
             continue
-        step_scale = t.step_scale
+        step_scale = state.step_scale
         go_back()
-        watch.forget(t.iteration)
+        watch.forget(state.iteration)
         if step_scale <= SHRINK**MAX_ROLLBACKS:
             raise DivergedError(
                 f"training diverged at iteration {info.iteration} ({trouble}), also with {step_scale:g} of the step; "
-                f"the last good state, of iteration {t.iteration}, is kept: try smaller learning rates or another seed"
+                f"the last good state, of iteration {state.iteration}, is kept: try smaller learning rates or another "
+                "seed"
             )
-        t.step_scale = step_scale * SHRINK
+        state.step_scale = step_scale * SHRINK
         keep()  # with the new scale: whoever is killed now and resumes has no more rollbacks than the others
         notice(
-            f"iteration {info.iteration} ran away ({trouble}): back to iteration {t.iteration}, "
-            f"with {t.step_scale:g} of the step"
+            f"iteration {info.iteration} ran away ({trouble}): back to iteration {state.iteration}, "
+            f"with {state.step_scale:g} of the step"
         )
 
 

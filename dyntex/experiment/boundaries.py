@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from dyntex.clip import Clip
-from dyntex.coopnets.capabilities import check_loop, check_space, check_stationary, is_quilted, resized
+from dyntex.coopnets.capabilities import capabilities
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.resize import check_space, check_stationary, resized
 from dyntex.errors import UsageError
 from dyntex.experiment.methods import COOP, METHODS
 from dyntex.experiment.progress import Progress
@@ -50,7 +51,7 @@ class Boundaries:
 
     def check_clip(self, clip: Clip, config: CoopConfig) -> None:
         """Refuse, before training, to tile a texture that is not stationary in space."""
-        if self.tile and is_quilted(config):
+        if self.tile and config.generator.keeps_pixels:
             check_stationary(clip, f"--tile {self.tile}")
 
     def resized(self, model: CoopNets, size: tuple[int, int] | None, *, rng: torch.Generator) -> CoopNets:
@@ -72,7 +73,7 @@ class Boundaries:
     def check_length(self, n_frames: int, config: CoopConfig | None) -> None:
         """Refuse a loop that is too short, or of a length that cannot be closed. No config: a linear baseline's."""
         if self.loop and config is not None:
-            check_loop(config, n_frames)
+            capabilities(config).require_loop(n_frames, method=f"preset {config.preset!r}")
         if self.loop and n_frames < 3:
             raise UsageError(f"--loop of {n_frames} frames has no motion to close: ask for at least 3 frames")
 

@@ -100,7 +100,7 @@ def revision_cost(
     Returns:
         steps, seconds_per_step and the frames that these are for; None where no step was made.
     """
-    steps = model.config.n_steps if n_steps is None else n_steps
+    steps = model.config.sampling.n_steps if n_steps is None else n_steps
     if not steps:
         return None
     began = time.monotonic()

@@ -123,7 +123,7 @@ def _cost(
     rows = []
     for config in presets:
         height, width = choose_size(source, config)
-        n_frames = min(clip_frames or config.n_frames, about.n_frames or config.n_frames)
+        n_frames = min(clip_frames or config.data.n_frames, about.n_frames or config.data.n_frames)
         if n_frames < config.least_frames:
             rows.append({"preset": config.preset, "problem": f"the clip has {n_frames} frames"})
             continue
@@ -135,8 +135,8 @@ def _cost(
         else:
             row |= {
                 "seconds_per_iteration": round(cost.seconds, 3),
-                "iterations": config.iterations,
-                "training_seconds": round(cost.seconds * config.iterations, 1),
+                "iterations": config.optimisation.iterations,
+                "training_seconds": round(cost.seconds * config.optimisation.iterations, 1),
                 "peak_rss_mb": round(cost.peak_bytes / 2**20, 1),
             }
         rows.append(row)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 
 import torch
 
 from dyntex.coopnets.config import CoopConfig
-from dyntex.coopnets.model import nothing
-from dyntex.coopnets.train import Teaching, teach
+from dyntex.coopnets.observe import no_condition
+from dyntex.coopnets.state import TrainState
+from dyntex.coopnets.train import train
 from dyntex.errors import DyntexError
 from dyntex.experiment.memory import check_memory, is_out_of_memory, peak_rss_bytes
 from dyntex.runtime import full_speed
@@ -56,7 +57,7 @@ def _measured(config: CoopConfig, shape: tuple[int, int, int, int], device: str)
     rng = torch.Generator(device).manual_seed(SEED)
     y_obs = torch.rand((1, *shape), generator=rng, device=device) * 2.0 - 1.0
     try:
-        t = Teaching(config, y_obs, rng=rng)
+        t = TrainState(config, y_obs, rng=rng)
         check_memory((t.des, t.gen), rng.device)
         _iteration(t, y_obs, rng, n_steps=1)  # the first one also allocates
         one, three = (_iteration(t, y_obs, rng, n_steps=k) for k in (1, 3))
@@ -67,11 +68,11 @@ def _measured(config: CoopConfig, shape: tuple[int, int, int, int], device: str)
             raise
         return Estimate(problem="memory ran out")
     each = max(0.0, (three - one) / 2.0)
-    return Estimate(seconds=one + (config.n_steps - 1) * each, peak_bytes=peak_rss_bytes())
+    return Estimate(seconds=one + (config.sampling.n_steps - 1) * each, peak_bytes=peak_rss_bytes())
 
 
-def _iteration(t: Teaching, y_obs: torch.Tensor, rng: torch.Generator, *, n_steps: int) -> float:
-    t.config = replace(t.config, n_steps=n_steps)
+def _iteration(t: TrainState, y_obs: torch.Tensor, rng: torch.Generator, *, n_steps: int) -> float:
+    t.config = t.config.replaced(n_steps=n_steps)
     start = time.perf_counter()
-    next(teach(t, y_obs, nothing(y_obs), rng=rng, progress=lambda _: 0.0))
+    next(train(t, y_obs, no_condition(y_obs), rng=rng, progress=lambda _: 0.0))
     return time.perf_counter() - start

@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from dyntex.coopnets.train import StepInfo
+from dyntex.coopnets.record import StepInfo
 from dyntex.errors import DyntexError
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from dyntex.clip import Clip
-    from dyntex.coopnets.train import StepInfo
+    from dyntex.coopnets.record import StepInfo
 
 STAGES = ("read", "rehearse", "fit", "synthesize", "write", "report")
 

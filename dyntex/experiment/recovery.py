@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dyntex.clip import Clip
 from dyntex.coopnets.model import CoopNets
-from dyntex.coopnets.train import StepInfo
+from dyntex.coopnets.record import StepInfo
 from dyntex.errors import InputError, UsageError, suggest
 from dyntex.experiment.checks import check_numbers, only_one
 from dyntex.experiment.conditioning import Conditioning
@@ -168,7 +168,7 @@ def _read(damaged: Source, progress: Progress) -> Clip:
 
 def _train(session: Session, clip: Clip, missing: Tensor, *, budget: float | None) -> Clip:
     """Cooperative training on the damaged clip; of a budget, it gets what reading has left."""
-    share = share_done(session.config.iterations, budget, session.watch.began)
+    share = share_done(session.config.optimisation.iterations, budget, session.watch.began)
 
     def on_step(info: StepInfo) -> None:
         session.progress.training(info, min(1.0, share(info.iteration)))

@@ -21,9 +21,11 @@ from dyntex import __version__
 from dyntex.clip import Clip, concatenate
 from dyntex.coopnets.checkpoint import CONFIG, MODEL, Checkpoints, load_json, make_folder, save_json
 from dyntex.coopnets.config import CoopConfig, to_json
-from dyntex.coopnets.model import CoopNets, ignore, observe
-from dyntex.coopnets.train import StepInfo, Teaching
-from dyntex.coopnets.watchdog import guarded
+from dyntex.coopnets.model import CoopNets, ignore
+from dyntex.coopnets.observe import observe
+from dyntex.coopnets.record import StepInfo
+from dyntex.coopnets.state import TrainState
+from dyntex.coopnets.watchdog import watched
 from dyntex.errors import StoppedError, UsageError
 from dyntex.experiment.memory import check_memory
 from dyntex.experiment.metrics_log import append, rewind
@@ -57,7 +59,7 @@ class Run:
         config: the networks and the training.
         seed: of all randomness.
         device: to train on.
-        budget: seconds for the whole of :meth:`train` and what comes after it, in place of ``config.iterations``.
+        budget: seconds for the whole of :meth:`train` and what comes after it, in place of the config's iterations.
         afterwards: asked, where there is a budget, before the first iteration, with the networks as they are then: how
             many of its seconds are to be left.
         save_every: seconds between checkpoints, more where saving takes long.
@@ -135,20 +137,20 @@ class Run:
         clips = [clips] if isinstance(clips, Clip) else list(clips)
         y_obs, heard = (part.to(self.device) for part in observe(clips, self.config, cond))
         rng = generator(self.seed, "train", self.device)
-        t = Teaching(self.config, y_obs, rng=rng, condition_channels=heard.shape[1])
+        t = TrainState(self.config, y_obs, rng=rng, condition_channels=heard.shape[1])
         check_memory((t.des, t.gen), self.device)
         past, seconds = self._open(clips, cond, t, rng)
         budget = self.budget
         if budget is not None:
-            budget -= self.afterwards(CoopNets.from_teaching(t, clips, condition=condition))
+            budget -= self.afterwards(CoopNets.from_state(t, clips, condition=condition))
             budget -= time.monotonic() - began
 
         def preview() -> None:
-            self._preview(CoopNets.from_teaching(t, clips), clips, cond)
+            self._preview(CoopNets.from_state(t, clips), clips, cond)
 
         with full_speed():
             self._iterate(t, y_obs, heard, rng, preview=preview, past=past, seconds_before=seconds, budget=budget)
-        return CoopNets.from_teaching(t, clips, condition=condition)
+        return CoopNets.from_state(t, clips, condition=condition)
 
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Make the folder for a method that has no training, with what was asked of it; an earlier run is removed.
@@ -169,7 +171,7 @@ class Run:
 
     def _iterate(
         self,
-        t: Teaching,
+        t: TrainState,
         y_obs: Tensor,
         cond: Tensor,
         rng: torch.Generator,
@@ -189,7 +191,7 @@ class Run:
 
         def progress(iteration: int) -> float:
             if budget is None:
-                return iteration / self.config.iterations
+                return iteration / self.config.optimisation.iterations
             # The iteration to come and the last save are counted in: the budget is not overdrawn by slow ones.
             each = (time.monotonic() - began - all_saves) / (iteration - first) if iteration > first else 0.0
             left = budget - save_seconds
@@ -209,7 +211,7 @@ class Run:
             t.load(self.checkpoints.load(), rng)
             rewind(self.folder / METRICS, t.iteration)
 
-        steps = guarded(
+        steps = watched(
             t,
             y_obs,
             cond,
@@ -237,7 +239,7 @@ class Run:
         return {"config": to_json(self.config), "seed": self.seed, "device": self.device.type}
 
     def _open(
-        self, clips: Sequence[Clip], cond: Tensor | None, t: Teaching, rng: torch.Generator
+        self, clips: Sequence[Clip], cond: Tensor | None, t: TrainState, rng: torch.Generator
     ) -> tuple[list[StepInfo], float]:
         """Start or resume; returns the records of what was trained before, and its seconds."""
         digest = _digest([*(clip.video for clip in clips), *(() if cond is None else cond)])

@@ -86,7 +86,7 @@ class Session:
 
             name, why = choose_precision(self.config, self.device)
             self.progress.say(why)
-        return self if name is None else replace(self, config=replace(self.config, precision=name))
+        return self if name is None else replace(self, config=self.config.replaced(precision=name))
 
     def settings(self) -> dict[str, Any]:
         """What the result depends on."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from dyntex.coopnets.checkpoint import load_json
-from dyntex.coopnets.config import CoopConfig, from_json, to_json
+from dyntex.coopnets.config import GROUPS, CoopConfig, from_json, to_json
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import PRESETS, preset
 from dyntex.errors import InputError, UsageError
@@ -17,6 +17,16 @@ from dyntex.experiment.checks import MIN_SIDE, check_numbers, only_one
 from dyntex.media import probe
 
 DEFAULT_PRESET = "fast"
+
+POSITIVE = (
+    ("data", "size"),
+    ("data", "multiple"),
+    ("data", "n_frames"),
+    ("data", "min_frames"),
+    ("sampling", "n_chains"),
+    ("optimisation", "iterations"),
+)
+"""Settings of a config file that have to be 1 or more."""
 
 
 def choose_config(
@@ -49,21 +59,21 @@ def choose_config(
         config = preset(name or DEFAULT_PRESET)
     elif isinstance(config, str | Path):
         config = load_config(Path(config))
-    if size is not None and config.fixed_size and size != (config.size, config.size):
+    if size is not None and config.data.fixed_size and size != (config.data.size, config.data.size):
         raise UsageError(
-            f"preset {config.preset!r} makes frames of {config.size}x{config.size}, not --size {size[0]}x{size[1]}: "
-            "choose that size, or preset 'fast'"
+            f"preset {config.preset!r} makes frames of {config.data.size}x{config.data.size}, not "
+            f"--size {size[0]}x{size[1]}: choose that size, or preset 'fast'"
         )
-    if size is not None and any(side % config.multiple for side in size):
-        near = "x".join(str(max(1, round(side / config.multiple)) * config.multiple) for side in size)
+    if size is not None and any(side % config.data.multiple for side in size):
+        near = "x".join(str(max(1, round(side / config.data.multiple)) * config.data.multiple) for side in size)
         raise UsageError(
-            f"preset {config.preset!r} makes frames whose sides are multiples of {config.multiple}, not "
+            f"preset {config.preset!r} makes frames whose sides are multiples of {config.data.multiple}, not "
             f"--size {size[0]}x{size[1]}: choose {near}"
         )
     least = config.least_frames
     if clip_frames is not None and clip_frames < least:
         raise UsageError(f"--clip-frames {clip_frames} is too few for preset {config.preset!r}: give at least {least}")
-    return config if iterations is None else replace(config, iterations=iterations)
+    return config if iterations is None else config.replaced(iterations=iterations)
 
 
 def load_config(path: Path) -> CoopConfig:
@@ -79,12 +89,19 @@ def load_config(path: Path) -> CoopConfig:
     if isinstance(data, dict) and "config" in data:
         data = data["config"]
     if isinstance(data, dict) and data.get("preset") in PRESETS:
-        data = to_json(PRESETS[data["preset"]]) | data
+        data = merged(to_json(PRESETS[data["preset"]]), data)
     config: CoopConfig = from_json(data, where=str(path))
-    for key in ("size", "multiple", "n_frames", "min_frames", "n_chains", "iterations"):
-        if getattr(config, key) < 1:
-            raise UsageError(f"{path}.{key} is {getattr(config, key)}: give 1 or more")
+    for group, key in POSITIVE:
+        value = getattr(getattr(config, group), key)
+        if value < 1:
+            raise UsageError(f"{path}.{group}.{key} is {value}: give 1 or more")
     return config
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """``base`` with changes: a group of settings keeps those that are not changed, anything else is taken whole."""
+    kept = {key: base[key] for key in GROUPS if isinstance(changes.get(key), dict)}
+    return base | changes | {key: value | changes[key] for key, value in kept.items()}
 
 
 def load_model(folder: Path, *, device: torch.device) -> CoopNets:
@@ -106,13 +123,13 @@ def load_model(folder: Path, *, device: torch.device) -> CoopNets:
 def choose_size(source: str, config: CoopConfig) -> tuple[int, int]:
     """(height, width) to learn at by default: the preset's, or less where the source itself is smaller."""
     if source.startswith("example:"):  # drawn at any size
-        return config.size, config.size
+        return config.data.size, config.data.size
     about = probe(source)
     side = min(about.height, about.width)
-    if not config.fixed_size:
-        side = max(config.multiple, min(config.size, side // config.multiple * config.multiple))
+    if not config.data.fixed_size:
+        side = max(config.data.multiple, min(config.data.size, side // config.data.multiple * config.data.multiple))
         return side, side
-    return config.size, config.size
+    return config.data.size, config.data.size
 
 
 def check_source(source: str) -> None:

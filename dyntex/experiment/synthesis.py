@@ -140,7 +140,7 @@ def synthesize(
         ends.check_method(method)
     if frames is not None:
         ends.check_length(frames, chosen if method == COOP else None)
-    still = chosen.n_frames == 1
+    still = chosen.data.n_frames == 1
     word = str(out or default_place(source, "-synthesis.png" if still else "-synthesis.mp4"))
     check_not_source(word, source)
     output = Output.of(

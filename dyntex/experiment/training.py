@@ -10,7 +10,7 @@ from typing import Literal, TypedDict, Unpack, overload
 from dyntex.clip import Clip
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
-from dyntex.coopnets.train import StepInfo
+from dyntex.coopnets.record import StepInfo
 from dyntex.errors import StoppedError, UsageError
 from dyntex.experiment.budget import seconds_allowed
 from dyntex.experiment.checks import as_size, check_numbers
@@ -54,7 +54,7 @@ class FitOptions(TypedDict, total=False):
 
 
 @overload
-def fit(  # type: ignore[overload-overlap]
+def fit(
     source: Source | Sequence[Clip], *, method: Literal["coop"] = "coop", **options: Unpack[FitOptions]
 ) -> CoopNets: ...
 
@@ -257,7 +257,7 @@ def share_done(iterations: int, budget: float | None, began: float) -> Callable[
 
 def _cooperate(session: Session, data: TrainingSet, *, budget: float | None) -> CoopNets:
     """Cooperative training in memory."""
-    share = share_done(session.config.iterations, budget, session.watch.began)
+    share = share_done(session.config.optimisation.iterations, budget, session.watch.began)
     with session.progress.interruptible() as stop:
 
         def on_step(info: StepInfo) -> None:

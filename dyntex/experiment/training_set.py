@@ -13,7 +13,7 @@ from torch import Tensor
 from dyntex.clip import Clip
 from dyntex.conditions import Condition, Labels, Sketches, Texts, edges, encode, to_json
 from dyntex.coopnets.config import CoopConfig
-from dyntex.coopnets.model import check_set
+from dyntex.coopnets.observe import check_set
 from dyntex.errors import InputError
 from dyntex.experiment.checks import only_one
 from dyntex.experiment.progress import SILENT, Progress
@@ -136,8 +136,8 @@ def read_training_set(
         encode([""])  # refuses a missing encoder before anything is read
     members = read_set(
         source,
-        size=size or config.size,
-        n_frames=n_frames or config.n_frames,
+        size=size or config.data.size,
+        n_frames=n_frames or config.data.n_frames,
         least=n_frames or config.least_frames,
         start=start,
         labels=conditions.labels,
@@ -172,11 +172,11 @@ def read_source(
         source,
         size=size or choose_size(source, config),
         start=start,
-        n_frames=n_frames or config.n_frames,
+        n_frames=n_frames or config.data.n_frames,
         notice=progress.say,
     )
     progress.say(f"read {clip.n_frames} frames of {clip.width}x{clip.height} at {float(clip.fps):g} a second")
-    if n_frames is None and config.n_frames == 1 and probe(source).n_frames != 1:
+    if n_frames is None and config.data.n_frames == 1 and probe(source).n_frames != 1:
         progress.say(f"only the first frame of {source} is learnt: --clip-frames N learns from N frames")
     return clip
 
@@ -211,4 +211,4 @@ def preset_of(source: str | Path | Clip) -> tuple[str, str | None]:
 
 def is_set_for(source: str, config: CoopConfig, conditions: Conditions = NONE) -> bool:
     """Whether a source is learnt as a set: it holds clips, or images for networks without time, or has conditions."""
-    return conditions.of_a_set or is_set(source) or (place_of(source).is_dir() and config.n_frames == 1)
+    return conditions.of_a_set or is_set(source) or (place_of(source).is_dir() and config.data.n_frames == 1)

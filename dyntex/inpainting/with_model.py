@@ -1,4 +1,4 @@
-"""Completion by a model of clips like the damaged one, taught before (Xie et al. 2020, section 6: "recovery").
+"""Completion by a trained model of clips like the damaged one (Xie et al. 2020, section 6: "recovery").
 
 Both networks are asked, the generator first: which of the clips that it can make has the seen pixels? Its answer fills
 the hole, shifted smoothly to meet what surrounds it, and the descriptor revises that.
@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from dyntex.clip import Clip
-from dyntex.coopnets.langevin import langevin
-from dyntex.coopnets.model import CoopNets, check_clip, nothing
+from dyntex.coopnets.inference import posterior_energy
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.observe import check_clip, no_condition
+from dyntex.coopnets.revise import revise
 from dyntex.coopnets.stream import stretch
 from dyntex.errors import InputError, UsageError
 from dyntex.inpainting import check_fits, finished
@@ -32,8 +34,8 @@ def complete(
 ) -> Clip:
     """Fill in the missing pixels with what the model makes of the seen ones; those come back to the bit.
 
-    What is asked for is the likeliest completion, not a sample of all: the descriptor's dynamics go downhill without
-    noise, and no further than in training, where they were taught to start from g(z).
+    The result is the likeliest completion and not a sample: the descriptor's dynamics run at temperature 0, for as many
+    steps as in training, where they started from g(z) as they do here.
 
     Args:
         model: of clips like this one, and of its size; its weights stay as they are.
@@ -50,17 +52,15 @@ def complete(
     check_fits(missing, damaged)
     hole = missing[None, None].to(rng.device)
     seen = damaged.video[None].to(rng.device).masked_fill(hole, 0.0)
-    heard = nothing(seen) if cond is None else stretch(cond.to(rng.device), 0, damaged.n_frames)
-    y = torch.where(hole, fitted_in(explained(model, seen, hole, heard, rng=rng), seen, hole), seen)
-    y = langevin(
-        lambda y: model.des.energy(y, heard),
+    given = no_condition(seen) if cond is None else stretch(cond.to(rng.device), 0, damaged.n_frames)
+    y = torch.where(hole, fitted_in(explained(model, seen, hole, given, rng=rng), seen, hole), seen)
+    y = revise(
+        model.des,
         y,
-        n_steps=model.config.n_steps,
-        step=model.config.step,
+        given,
+        model.config,
         rng=rng,
         temperature=0.0,
-        scale=model.des.scale,
-        drift_limit=model.config.drift_limit,
         project=lambda y: torch.where(hole, y.clamp(-1.0, 1.0), seen),
     )
     return finished(y[0].cpu(), damaged, missing)
@@ -95,15 +95,7 @@ def explained(
     z = torch.randn((n_restarts, *model.gen.latent_shape(n_frames)), generator=rng, device=rng.device)
     cond = cond.expand(n_restarts, -1, -1, -1, -1)
 
-    def made(z: Tensor) -> Tensor:
-        y: Tensor = model.gen(z, cond)
-        return y[:, :, :n_frames]
-
-    def energy(z: Tensor) -> Tensor:
-        error = (made(z) - seen).masked_fill(hole, 0.0).square().flatten(1).sum(1)
-        u: Tensor = 0.5 * z.square().flatten(1).sum(1) + error / (2.0 * model.config.gen_std**2)
-        return u
-
+    energy = posterior_energy(model.gen, seen, cond, gen_std=model.config.optimisation.gen_std, missing=hole)
     optimiser = torch.optim.Adam([z], lr=RATE)
     for step in range(n_steps):
         for group in optimiser.param_groups:
@@ -113,7 +105,8 @@ def explained(
         optimiser.step()
     with torch.no_grad():
         best = int(energy(z).argmin())
-        return made(z)[best : best + 1]
+        y: Tensor = model.gen(z, cond)
+        return y[best : best + 1, :, :n_frames]
 
 
 def fitted_in(y: Tensor, seen: Tensor, hole: Tensor) -> Tensor:

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+from dyntex.method import Feature
+from dyntex.textures.config import ShotNoiseConfig
+
+if TYPE_CHECKING:
+    from torch import Generator as Rng
+    from torch import Tensor
+
+    from dyntex.networks.generator import Generator
 
 FULL: Final = "full"
 """A kernel's extent that spans the whole axis: (5, FULL, FULL) sees five whole frames."""
@@ -12,6 +23,24 @@ Extent = int | Literal["full"]
 Padding = Literal["same", "valid"] | tuple[int, int, int]
 Precision = Literal["fp32", "bf16"]
 Activation = Literal["relu", "leaky_relu", "silu", "tanh", "none"]
+
+
+PLACES: tuple[Feature, ...] = ("tile", "resize")
+SPANS = "it learns what belongs where in the frame"
+
+
+def margins(kernel: int, stride: int, padding: Padding, axis: int) -> tuple[int, int]:
+    """How many positions a convolution of that padding adds (a transposed one removes) before and after an axis.
+
+    "same" makes output = floor(input / stride), or input * stride when transposed; where the total is odd the
+    far end gets the larger half (the convention of the paper's code).
+    """
+    if padding == "valid":
+        return 0, 0
+    if padding == "same":
+        total = max(kernel - stride, 0)
+        return total // 2, total - total // 2
+    return padding[axis], padding[axis]
 
 
 @dataclass(frozen=True)
@@ -35,6 +64,25 @@ class Layer:
     extra: tuple[int, int, int] = (0, 0, 0)
     batch_norm: bool = False
     activation: Activation = "relu"
+
+    def filled(self, grid: Sequence[int]) -> Layer:
+        """The layer with FULL in numbers, on a grid of (T, H, W) positions."""
+        t, h, w = (n if k == FULL else k for n, k in zip(grid, self.kernel, strict=True))
+        return replace(self, kernel=(t, h, w))
+
+    def margins(self, axis: int) -> tuple[int, int]:
+        """How many positions the padding adds before and after an axis; a transposed layer removes as many."""
+        return margins(int(self.kernel[axis]), self.stride[axis], self.padding, axis)
+
+    def length(self, n: int, axis: int) -> int:
+        """Output positions of the convolution for ``n`` input positions; below 1 where the input is too short."""
+        return (n + sum(self.margins(axis)) - int(self.kernel[axis])) // self.stride[axis] + 1
+
+    def transposed_length(self, n: int, axis: int) -> int:
+        """Output positions of the transposed convolution for ``n`` input positions."""
+        if self.padding == "same":
+            return n * self.stride[axis]
+        return (n - 1) * self.stride[axis] + int(self.kernel[axis]) - sum(self.margins(axis)) + self.extra[axis]
 
 
 @dataclass(frozen=True)
@@ -71,10 +119,20 @@ class DescriptorConfig:
     reference: Literal["white", "pixel"] = "white"
     init_std: float = 0.001
 
+    @property
+    def chains(self) -> tuple[tuple[int, tuple[Layer, ...]], ...]:
+        """Each way from the clip to a sum: how many frames are pooled, and the layers."""
+        return tuple((head.pool[0], (*head.layers, *end)) for head in self.heads for end in head.ends)
+
+    @property
+    def spans_frame(self) -> bool:
+        """Whether a kernel sees whole frames, and so knows what belongs where."""
+        return any(FULL in layer.kernel[1:] for _, layers in self.chains for layer in layers)
+
 
 @dataclass(frozen=True)
-class GeneratorConfig:
-    """The generator y = g(z) + noise, z ~ N(0, I).
+class ConvGeneratorConfig:
+    """The paper's generator: transposed convolutions.
 
     Attributes:
         latent: (D, H, W) of the latent at one latent time.
@@ -87,33 +145,73 @@ class GeneratorConfig:
     layers: tuple[Layer, ...]
     init_std: float = 0.005
 
+    @property
+    def frames_per_latent(self) -> int:
+        """By how many frames a latent time is later than the one before it."""
+        return math.prod(layer.stride[0] for layer in self.layers)
+
+    @property
+    def lacks(self) -> dict[Feature, str]:
+        """What these networks cannot do; they make other sizes if the latent is a grid in space."""
+        return {} if min(self.latent[1:]) > 1 else dict.fromkeys(PLACES, SPANS)
+
+    @property
+    def keeps_pixels(self) -> bool:
+        """Whether it knows the clip pixel by pixel, so that other sizes need a texture that is alike everywhere."""
+        return False
+
+    def build(
+        self, y_obs: Tensor, n_frames: int, *, rng: Rng, condition_channels: int = 0, precision: Precision = "fp32"
+    ) -> Generator:
+        """The generator of clips like ``y_obs`` (N, C, T, H, W), with ``n_frames`` frames in training."""
+        from dyntex.networks.conv_generator import ConvGenerator
+
+        _, channels, _, height, width = y_obs.shape
+        shape = (channels, n_frames, height, width)
+        return ConvGenerator(self, shape, rng=rng, condition_channels=condition_channels, precision=precision)
+
 
 @dataclass(frozen=True)
-class GaussianTextureConfig:
-    """A generator that contains a Gaussian dynamic texture and bends it; see :mod:`dyntex.networks.shot_noise`.
+class ShotNoiseResidualConfig:
+    """A shot-noise texture and a convolutional residual; see :mod:`dyntex.networks.residual`.
 
     Attributes:
-        regions: along each side of the frame, how many overlapping regions are stirred independently.
-        bursts: how sparsely they are stirred: 0 by Gaussian noise, all of the clip at all times; s by noise like
-            exp(s z), mostly by a few stretches of it.
-        fade: share of the clip over which its ends are faded.
-        levels: knots of the curve that gives each pixel its distribution.
-        smooth: share of the frame's shorter side over which neighbours' curves are averaged, since a short clip tells
-            little of a pixel's; 0 leaves each its own.
-        colours: knots of the curve from brightness to colour.
+        texture: the closed form.
         noise: (D, H, W) white noise of each frame that only the residual sees.
         patch: side of the square of pixels that becomes one position of the residual.
         width: its channels.
         blocks: its 3x3x3 convolutions, each with a skip.
     """
 
-    regions: int = 3
-    bursts: float = 2.0
-    fade: float = 1.0
-    levels: int = 8
-    smooth: float = 1 / 16
-    colours: int = 16
+    texture: ShotNoiseConfig = ShotNoiseConfig()  # noqa: RUF009 frozen
     noise: tuple[int, int, int] = (4, 8, 8)
     patch: int = 4
     width: int = 32
     blocks: int = 1
+
+    @property
+    def frames_per_latent(self) -> int:
+        """Each frame has a latent time of its own."""
+        return 1
+
+    @property
+    def lacks(self) -> dict[Feature, str]:
+        """It has the frames of one clip."""
+        return {"sets": "it mixes the frames of one clip"}
+
+    @property
+    def keeps_pixels(self) -> bool:
+        """Whether it knows the clip pixel by pixel, so that other sizes need a texture that is alike everywhere."""
+        return True
+
+    def build(
+        self, y_obs: Tensor, n_frames: int, *, rng: Rng, condition_channels: int = 0, precision: Precision = "fp32"
+    ) -> Generator:
+        """The generator of clips like ``y_obs`` (1, C, T, H, W); it is small, and always float32."""
+        from dyntex.networks.residual import ShotNoiseResidual
+
+        return ShotNoiseResidual(self, y_obs, rng=rng, condition_channels=condition_channels)
+
+
+GeneratorConfig = ConvGeneratorConfig | ShotNoiseResidualConfig
+"""The kinds of generators that a preset can name."""

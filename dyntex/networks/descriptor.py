@@ -15,7 +15,9 @@ from torch.autograd.function import once_differentiable
 
 from dyntex.errors import UsageError
 from dyntex.networks.architecture import FULL, DescriptorConfig, Head, Layer, Precision
+from dyntex.networks.generator import Layout
 from dyntex.networks.layers import OPEN, Axes, Conv, FullFrameConv, activate, beside, initialise
+from dyntex.textures.shot_noise import without_slow_mean, without_slow_scale
 
 
 class Descriptor(nn.Module):
@@ -45,6 +47,7 @@ class Descriptor(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        self.shape = shape
         self.precision = precision
         self.heads = nn.ModuleList(_Head(head, shape) for head in config.heads)
         initialise(self, config.init_std, rng)
@@ -61,6 +64,24 @@ class Descriptor(nn.Module):
             # Departure: the paper's q is white. With the clip's own mean and variance what stands still stays still.
             var, mean = torch.var_mean(y_obs, dim=(0, 2), keepdim=True, correction=0)
             self.ref_mean, self.ref_std = mean, (var + self.config.ref_std**2).sqrt()
+
+    def resized(self, height: int, width: int, layout: Layout | None) -> Descriptor:
+        """The same weights for frames of another size; a reference fitted to pixels is laid out as the texture is."""
+        channels, n_frames, *_ = self.shape
+        with torch.device("meta"):
+            other = Descriptor(
+                self.config, (channels, n_frames, height, width), rng=torch.Generator(), precision=self.precision
+            )
+        state = self.state_dict()
+        if layout is not None and self.config.reference == "pixel":
+            device = self.ref_mean.device
+            mean, std = without_slow_mean(self.ref_mean), without_slow_scale(self.ref_std)
+            state |= {"ref_mean": layout.lay(mean.cpu()).to(device), "ref_std": layout.lay(std.cpu()).to(device)}
+            other.ref_mean, other.ref_std = (
+                torch.empty_like(state[key], device="meta") for key in ("ref_mean", "ref_std")
+            )
+        other.load_state_dict(state, strict=True, assign=True)
+        return other
 
     @property
     def scale(self) -> Tensor:
@@ -139,18 +160,14 @@ def _chain(layers: tuple[Layer, ...], channels: int, grid: list[int]) -> tuple[n
     """The convolutions, and the channels and (T, H, W) that come out of them."""
     built = nn.ModuleList()
     for layer in layers:
-        kernel = cast(
-            tuple[int, int, int], tuple(n if k == FULL else k for n, k in zip(grid, layer.kernel, strict=True))
-        )
-        conv = _build(layer, channels, kernel)
-        sides = zip(grid, conv.margins, kernel, layer.stride, strict=True)
-        out = [(n + before + after - k) // s + 1 for n, (before, after), k, s in sides]
+        filled = layer.filled(grid)
+        out = [filled.length(n, axis) for axis, n in enumerate(grid)]
         if min(out) < 1:
             raise UsageError(
-                f"the descriptor's {kernel} kernel meets {'x'.join(map(str, grid))} positions "
+                f"the descriptor's {filled.kernel} kernel meets {'x'.join(map(str, grid))} positions "
                 "(frames x height x width), which is too small: take a larger size or more frames"
             )
-        built.append(conv)
+        built.append(_build(layer, channels, cast(tuple[int, int, int], filled.kernel)))
         channels, grid = layer.channels, out
     return built, channels, grid
 

@@ -1,74 +1,56 @@
-"""How far the networks reach in time: what must be at hand to make, or to revise, a stretch of a longer video.
+"""Which latents a frame depends on, and which frames a score depends on: along time the networks are convolutions.
 
-Along time the networks are convolutions, so that a stretch can be made on its own, exactly as it is in the whole,
-where all that it hears is there.
+So a stretch of a longer video can be made or revised on its own, exactly as it is in the whole, where all that it
+depends on is at hand.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from dyntex.networks.architecture import FULL, DescriptorConfig, GeneratorConfig, Layer
-from dyntex.networks.layers import margins
+from dyntex.networks.architecture import FULL, DescriptorConfig, Layer
 
 
-def latents_heard(config: GeneratorConfig, start: int, stop: int) -> tuple[int, int]:
-    """The latent times [first, past) that frames [start, stop) of the paper's generator hear.
+def latents_seen(layers: Sequence[Layer], start: int, stop: int) -> tuple[int, int]:
+    """The latent times [first, past) that frames [start, stop) of transposed convolutions depend on.
 
-    They may lie before 0 or after the end, where there is nothing to hear. A generator that is given the latents from
-    time i on makes the frames from :func:`frames_per_latent` times i on.
+    They may lie before 0 or after the end, where there is nothing to see.
     """
-    for layer in reversed(config.layers):
-        kernel = int(layer.kernel[0])
-        before, _ = _margins(layer, kernel)
+    for layer in reversed(layers):
+        kernel, stride = int(layer.kernel[0]), layer.stride[0]
+        before, _ = layer.margins(0)
         # Output o is made of stride * i + k = o + before, for every tap k.
-        start = -((kernel - 1 - before - start) // layer.stride[0])
-        stop = (stop - 1 + before) // layer.stride[0] + 1
+        start = -((kernel - 1 - before - start) // stride)
+        stop = (stop - 1 + before) // stride + 1
     return start, stop
 
 
-def frames_per_latent(config: GeneratorConfig) -> int:
-    """By how many frames a latent time is later than the one before it."""
-    return math.prod(layer.stride[0] for layer in config.layers)
-
-
 def frames_scored(config: DescriptorConfig, n_frames: int) -> tuple[int, int]:
-    """How many frames one term of the score f sees, at most, and by how many frames the terms step.
+    """How many frames one term of the score f depends on, at most, and by how many frames the terms step.
 
-    The gradient of f at a frame hears the frames that are nearer than the former; a shift by the latter changes no
+    The gradient of f at a frame depends on the frames that are nearer than the former; a shift by the latter changes no
     term.
 
     Args:
         config: the descriptor.
         n_frames: the length that it was built for, which a FULL kernel spans.
     """
-    spans, steps = [], []
-    for head in config.heads:
-        for end in head.ends:
-            span, step = _chain((*head.layers, *end), head.pool[0], n_frames)
-            spans.append(span)
-            steps.append(step)
-    return max(spans), math.lcm(*steps)
+    found = [_span(layers, pool, n_frames) for pool, layers in config.chains]
+    return max(span for span, _ in found), math.lcm(*(step for _, step in found))
 
 
 def fewest_frames(config: DescriptorConfig, n_frames: int) -> int:
     """The shortest clip that a descriptor built for ``n_frames`` can score, as far as FULL kernels say."""
-    layers = [layer for head in config.heads for chain in (head.layers, *head.ends) for layer in chain]
-    return n_frames if any(layer.kernel[0] == FULL for layer in layers) else 1
+    full = any(layer.kernel[0] == FULL for _, layers in config.chains for layer in layers)
+    return n_frames if full else 1
 
 
-def _chain(layers: Iterable[Layer], pool: int, n_frames: int) -> tuple[int, int]:
+def _span(layers: Sequence[Layer], pool: int, n_frames: int) -> tuple[int, int]:
     span, step, n = pool, pool, n_frames // pool
     for layer in layers:
-        kernel = n if layer.kernel[0] == FULL else int(layer.kernel[0])
-        before, after = _margins(layer, kernel)
-        n = (n + before + after - kernel) // layer.stride[0] + 1
-        span += (kernel - 1) * step
+        filled = layer.filled((n, 1, 1))
+        n = filled.length(n, 0)
+        span += (int(filled.kernel[0]) - 1) * step
         step *= layer.stride[0]
     return span, step
-
-
-def _margins(layer: Layer, kernel: int) -> tuple[int, int]:
-    """What the layer adds (or, transposed, takes away) before and after in time."""
-    return margins((kernel, 1, 1), (layer.stride[0], 1, 1), layer.padding)[0]

@@ -19,14 +19,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.anchored import Anchored
 from benchmarks.data import Source, Split, find_clips, split_clip
 from benchmarks.tasks.quality import draw
 from dyntex.clip import frames_to_uint8
 from dyntex.coopnets.config import CoopConfig
-from dyntex.coopnets.model import CoopNets, nothing, observe
+from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.observe import no_condition, observe
 from dyntex.coopnets.presets import preset
-from dyntex.coopnets.train import StepInfo, Teaching, revise
+from dyntex.coopnets.record import StepInfo
+from dyntex.coopnets.revise import revise
+from dyntex.coopnets.state import TrainState
 from dyntex.errors import StoppedError, UsageError
 from dyntex.experiment.run import RESULT, Run
 from dyntex.runtime import keep_freed_memory
@@ -103,12 +105,14 @@ def train(job: Job, root: Path, config: CoopConfig, *, n_frames: int = 64) -> di
     """Do a job, or what is left of it; returns what ``result.json`` holds."""
     folder = job.folder(root)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    split = split_clip(job.source, size=config.size, n_frames=n_frames)
+    split = split_clip(job.source, size=config.data.size, n_frames=n_frames)
     began = time.monotonic()
-    wanted = (*SNAPSHOTS, config.iterations)
+    wanted = (*SNAPSHOTS, config.optimisation.iterations)
     model: CoopNets | None = None
     while model is None:
-        seen = Watched(tuple(n for n in SNAPSHOTS if n < config.iterations), name=f"{job.source.name}:{job.seed}")
+        seen = Watched(
+            tuple(n for n in SNAPSHOTS if n < config.optimisation.iterations), name=f"{job.source.name}:{job.seed}"
+        )
         run = Run(
             folder,
             config,
@@ -130,7 +134,12 @@ def train(job: Job, root: Path, config: CoopConfig, *, n_frames: int = 64) -> di
     save_arrays(folder / DRAWN, samples(model, split, seed=job.seed))
     model.save(folder / "model")
     seconds = round(time.monotonic() - began, 1)
-    result = {"clip": job.source.name, "seed": job.seed, "iterations": config.iterations, "last_session": seconds}
+    result = {
+        "clip": job.source.name,
+        "seed": job.seed,
+        "iterations": config.optimisation.iterations,
+        "last_session": seconds,
+    }
     run.finish(result | {"train_frames": split.train.n_frames, "precision": config.precision})
     run.checkpoints.clear()
     return result
@@ -143,17 +152,17 @@ def keep_snapshot(run: Run, split: Split, wanted: Sequence[int]) -> None:
     """
     y_obs, _ = observe(split.train, run.config)
     rng = torch.Generator().manual_seed(run.seed)
-    t = Teaching(run.config, y_obs, rng=rng)
+    t = TrainState(run.config, y_obs, rng=rng)
     t.load(run.checkpoints.load(), rng)
     path = run.folder / f"snapshot-{t.iteration:04d}.npz"
     if t.iteration not in wanted or path.exists():
         return
     rng = torch.Generator().manual_seed(run.seed)  # the same latents in every snapshot
     n_frames = split.train.n_frames
-    z = torch.randn((run.config.n_chains, *t.gen.latent_shape(n_frames)), generator=rng)
+    z = torch.randn((run.config.sampling.n_chains, *t.gen.latent_shape(n_frames)), generator=rng)
     with torch.no_grad():
-        y_gen = t.gen.train()(z, nothing(y_obs).expand(len(z), -1, -1, -1, -1))[:, :, :n_frames]
-    y_rev = revise(t.des, y_gen, nothing(y_gen), run.config, rng=rng)
+        y_gen = t.gen.train()(z, no_condition(y_obs).expand(len(z), -1, -1, -1, -1))[:, :, :n_frames]
+    y_rev = revise(t.des, y_gen, no_condition(y_gen), run.config, rng=rng)
     made = {
         f"{kind}-{b}": frames_to_uint8(y[b]) for kind, y in zip(KINDS, (y_rev, y_gen), strict=True) for b in range(2)
     }
@@ -169,11 +178,11 @@ def save_arrays(path: Path, arrays: Mapping[str, Frames]) -> None:
 
 def samples(model: CoopNets, split: Split, *, seed: int) -> dict[str, Frames]:
     """The clips of the tasks paper and statistics, of both kinds, as ``KIND/NAME``: (T, H, W, C) uint8."""
-    alone = replace(model, config=replace(model.config, n_steps=0))
+    alone = replace(model, config=model.config.replaced(n_steps=0))
     made: dict[str, Frames] = {}
     for kind, nets in zip(KINDS, (model, alone), strict=True):
         for task in ("paper", "statistics"):
-            drawn = draw(task, Anchored(nets), split, seed=seed, device="cpu")
+            drawn = draw(task, nets, split, seed=seed, device="cpu")
             made |= {f"{kind}/{name}": clip.to_uint8() for name, clip in drawn.items()}
     return made
 
@@ -190,7 +199,7 @@ def main() -> None:
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     torch.set_flush_denormal(True)
     keep_freed_memory()
-    config = replace(preset(args.preset), iterations=args.iterations, precision=args.precision)
+    config = preset(args.preset).replaced(iterations=args.iterations, precision=args.precision)
     for job in parse_jobs(args.jobs, find_clips(args.clips)):
         if (job.folder(args.out) / RESULT).exists():
             continue

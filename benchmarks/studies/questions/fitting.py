@@ -19,8 +19,10 @@ from benchmarks.studies.questions.trainers import (
     variational,
 )
 from dyntex.coopnets.config import CoopConfig
-from dyntex.coopnets.model import nothing
-from dyntex.coopnets.train import Teaching, revise, teach
+from dyntex.coopnets.observe import no_condition
+from dyntex.coopnets.revise import revise
+from dyntex.coopnets.state import TrainState
+from dyntex.coopnets.train import train
 
 
 class Trainer(StrEnum):
@@ -53,7 +55,7 @@ class Fitted:
         draw: (n, n_frames, rng) -> samples (n, C, n_frames, H, W) in [-1, 1].
     """
 
-    t: Teaching
+    t: TrainState
     draw: Callable[[int, int, torch.Generator], Tensor]
 
 
@@ -64,31 +66,31 @@ def fit(
     *,
     rng: torch.Generator,
     progress: Progress,
-    on_step: Callable[[Teaching], None] = lambda _: None,
+    on_step: Callable[[TrainState], None] = lambda _: None,
 ) -> Fitted:
     """Teach the networks of ``config`` from clips or images (N, C, T, H, W), by one trainer.
 
     Args:
         trainer, y_obs, config: how, from what, and with which networks and settings.
         rng: all randomness.
-        progress: as in :func:`dyntex.coopnets.train.teach`.
+        progress: as in :func:`dyntex.coopnets.train.train`.
         on_step: is shown every iteration's networks.
     """
-    t = Teaching(config, y_obs, rng=rng)
-    n, T = config.n_chains, y_obs.shape[2]
+    t = TrainState(config, y_obs, rng=rng)
+    n, T = config.sampling.n_chains, y_obs.shape[2]
     chains = y_obs[:0]
     match trainer:
         case Trainer.COOP | Trainer.REPLAY:
-            steps: Iterator[object] = teach(t, y_obs, nothing(y_obs), rng=rng, progress=progress)
+            steps: Iterator[object] = train(t, y_obs, no_condition(y_obs), rng=rng, progress=progress)
         case Trainer.DESCRIPTOR:
             # A chain is as long as a clip, so that it need not grow when samples are wanted; an iteration has so many
             # fewer of them.
-            chains = noise(t, (N_CHAINS if config.window == T else N_CLIP_CHAINS, *y_obs.shape[1:]), rng=rng)
-            at_once = max(1, n * config.window // T)
+            chains = noise(t, (N_CHAINS if config.data.window == T else N_CLIP_CHAINS, *y_obs.shape[1:]), rng=rng)
+            at_once = max(1, n * config.data.window // T)
             steps = descriptor_alone(t, y_obs, chains, n=at_once, rng=rng, progress=progress)
         case Trainer.GENERATOR:
-            n_windows = len(y_obs) * (T - config.window + 1)
-            latents = torch.randn((n_windows, *t.gen.latent_shape(config.window)), generator=rng)
+            n_windows = len(y_obs) * (T - config.data.window + 1)
+            latents = torch.randn((n_windows, *t.gen.latent_shape(config.data.window)), generator=rng)
             steps = generator_alone(t, y_obs, latents, rng=rng, progress=progress)
         case Trainer.VAE:
             _, channels, _, height, width = y_obs.shape
@@ -110,7 +112,7 @@ def fit(
     return Fitted(t, draw)
 
 
-def generated(t: Teaching, n: int, n_frames: int, *, rng: torch.Generator) -> Tensor:
+def generated(t: TrainState, n: int, n_frames: int, *, rng: torch.Generator) -> Tensor:
     """y_gen by ancestral sampling: (n, C, n_frames, H, W). Leaves the generator in evaluation mode."""
     t.gen.eval()
     with torch.no_grad():
@@ -119,9 +121,11 @@ def generated(t: Teaching, n: int, n_frames: int, *, rng: torch.Generator) -> Te
 
 
 def revised(
-    t: Teaching, y: Tensor, *, rng: torch.Generator, n_steps: int | None = None, config: CoopConfig | None = None
+    t: TrainState, y: Tensor, *, rng: torch.Generator, n_steps: int | None = None, config: CoopConfig | None = None
 ) -> Tensor:
     """y_rev: K Langevin steps from y (n, C, T, H, W), by default as many as in training; clamped to [-1, 1]."""
     config = config or t.config
-    parts = [revise(t.des, part, nothing(part), config, rng=rng, n_steps=n_steps) for part in torch.split(y, BATCH)]
+    parts = [
+        revise(t.des, part, no_condition(part), config, rng=rng, n_steps=n_steps) for part in torch.split(y, BATCH)
+    ]
     return torch.cat(parts).clamp(-1.0, 1.0)

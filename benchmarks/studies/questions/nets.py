@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from dyntex.coopnets.config import CoopConfig
-from dyntex.networks.architecture import FULL, DescriptorConfig, GeneratorConfig, Head, Layer
+from dyntex.networks.architecture import FULL, ConvGeneratorConfig, DescriptorConfig, Head, Layer
 from dyntex.networks.layers import Conv, FullFrameConv, activate, initialise
 
 DIGITS_SIZE = 16
@@ -26,7 +25,7 @@ _CLIP_TRUNK = (
     Layer(32, (4, 4, 4), (2, 2, 2), activation="leaky_relu"),
     Layer(48, (4, 4, 4), (2, 2, 2), activation="leaky_relu"),
 )
-_IMAGE_GENERATOR = GeneratorConfig(
+_IMAGE_GENERATOR = ConvGeneratorConfig(
     (32, 1, 1),
     (
         Layer(64, (1, 4, 4), padding="valid", batch_norm=True),
@@ -35,7 +34,7 @@ _IMAGE_GENERATOR = GeneratorConfig(
     ),
     init_std=0.02,
 )
-_CLIP_GENERATOR = GeneratorConfig(
+_CLIP_GENERATOR = ConvGeneratorConfig(
     (32, 1, 1),
     (
         Layer(64, (1, 4, 4), padding="valid", batch_norm=True),
@@ -58,7 +57,7 @@ def _descriptor(trunk: tuple[Layer, ...]) -> DescriptorConfig:
 # Departures from the paper, without which 40 seconds teach nothing: q is as wide as the pixels' range and f is
 # multiplied by 10 (the paper's s = .016 waits for f to grow to 1e4), and the noise is a tenth of what step 0.2 would
 # have, because ten steps of it must not bury what they reveal.
-DIGITS = CoopConfig(
+DIGITS = CoopConfig.of(
     "questions-digits",
     _descriptor(_IMAGE_TRUNK),
     _IMAGE_GENERATOR,
@@ -77,8 +76,7 @@ DIGITS = CoopConfig(
     lr_des=3e-3,
     lr_gen=1e-3,
 )
-TEXTURES = replace(
-    DIGITS,
+TEXTURES = DIGITS.replaced(
     preset="questions-textures",
     descriptor=_descriptor(_CLIP_TRUNK),
     generator=_CLIP_GENERATOR,
@@ -91,13 +89,13 @@ TEXTURES = replace(
 )
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     DIGITS.preset: {
-        "cooperative with replay": {"persistent": 0.8, "memory": 512, "n_steps": 5, "lr_des": 1e-3},
+        "cooperative with replay": {"reuse": 0.8, "capacity": 512, "n_steps": 5, "lr_des": 1e-3},
         "generator alone": {"n_steps_z": 5},
         "VAE": {"lr_gen": 3e-3},
         "GAN": {"lr_des": 1e-3},
     },
     TEXTURES.preset: {
-        "cooperative with replay": {"persistent": 0.8, "memory": 64},
+        "cooperative with replay": {"reuse": 0.8, "capacity": 64},
         "generator alone": {"n_steps_z": 5},
         "GAN": {"lr_des": 1e-3},
     },
@@ -157,7 +155,7 @@ class Encoder(nn.Module):
     def __init__(self, config: CoopConfig, shape: tuple[int, int, int], *, rng: torch.Generator) -> None:
         super().__init__()
         (head,) = config.descriptor.heads
-        depth = config.generator.latent[0] if isinstance(config.generator, GeneratorConfig) else 0
+        depth = cast(ConvGeneratorConfig, config.generator).latent[0]
         *trunk, score = head.layers
         latent = Layer(2 * depth, score.kernel, score.stride, activation="none")
         self.trunk = Trunk((*trunk, latent), shape, rng=rng)

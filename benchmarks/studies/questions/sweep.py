@@ -24,7 +24,7 @@ from benchmarks.studies.questions.page import page
 from benchmarks.studies.questions.trainers import noise
 from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.coopnets.config import CoopConfig
-from dyntex.coopnets.train import Teaching
+from dyntex.coopnets.state import TrainState
 from dyntex.errors import UsageError
 from dyntex.media.footage import Image
 from dyntex.media.sheet import write_png
@@ -138,7 +138,7 @@ def make(
     rng, budget = torch.Generator().manual_seed(seed), CpuBudget(seconds)
     looks: list[Numbers] = []
 
-    def look(t: Teaching) -> None:
+    def look(t: TrainState) -> None:
         if steps and len(looks) < len(LOOKS) and budget.share(t.iteration) >= LOOKS[len(looks)]:
             with budget.stopped():
                 looks.append({"seconds": budget.elapsed, "iteration": t.iteration} | along(t, data))
@@ -153,7 +153,7 @@ def make(
     return row, samples
 
 
-def along(t: Teaching, data: Data) -> Numbers:
+def along(t: TrainState, data: Data) -> Numbers:
     """RQ2: what the generator makes, what the descriptor makes of it, and how far that is.
 
     ``distance`` is the root mean square of y_rev - y_gen, noise included; ``drift`` is that without noise, at
@@ -162,7 +162,7 @@ def along(t: Teaching, data: Data) -> Numbers:
     rng = torch.Generator().manual_seed(1)
     y_gen = generated(t, data.n, data.n_frames, rng=rng)
     y_rev = revised(t, y_gen, rng=rng)
-    y_cold = revised(t, y_gen, rng=rng, config=replace(t.config, temperature=0.0))
+    y_cold = revised(t, y_gen, rng=rng, config=t.config.replaced(temperature=0.0))
     with torch.no_grad():
         energies = [float(t.des.energy(y, y[:, :0]).mean()) / y[0].numel() for y in (y_gen, y_rev)]
     return {

@@ -9,7 +9,7 @@ from dyntex.networks.layers.conditions import beside
 from dyntex.networks.layers.convolution import Conv, ConvTranspose
 from dyntex.networks.layers.full_frame import FullFrameConv, FullFrameConvTranspose
 from dyntex.networks.layers.initial import initialise
-from dyntex.networks.layers.margins import OPEN, Axes, Margins, PadRule, fold, margins, pad
+from dyntex.networks.layers.margins import OPEN, Axes, Margins, fold, margins, pad
 from dyntex.networks.layers.pointwise import ShiftNorm, activate
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "FullFrameConv",
     "FullFrameConvTranspose",
     "Margins",
-    "PadRule",
     "ShiftNorm",
     "activate",
     "beside",

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dyntex.networks.layers.margins import OPEN, Axes, PadRule, fold, margins, pad
+from dyntex.networks.architecture import Padding
+from dyntex.networks.layers.margins import OPEN, Axes, fold, margins, pad
 from dyntex.networks.layers.phases import conv_of_phases
 from dyntex.networks.layers.windows import overlap_add, windows
 
@@ -24,7 +25,7 @@ class Conv(nn.Module):
         *,
         kernel: tuple[int, int, int],
         stride: tuple[int, int, int] = (1, 1, 1),
-        padding: PadRule = "same",
+        padding: Padding = "same",
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(channels_out, channels_in, *kernel))
@@ -72,7 +73,7 @@ class ConvTranspose(nn.Module):
         *,
         kernel: tuple[int, int, int],
         stride: tuple[int, int, int] = (1, 1, 1),
-        padding: PadRule = "same",
+        padding: Padding = "same",
         extra: tuple[int, int, int] = (0, 0, 0),
     ) -> None:
         super().__init__()

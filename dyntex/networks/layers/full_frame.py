@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dyntex.networks.layers.margins import OPEN, Axes, PadRule, margins, pad
+from dyntex.networks.architecture import Padding
+from dyntex.networks.layers.margins import OPEN, Axes, margins, pad
 from dyntex.networks.layers.products import frame_products, state_products
 
 
@@ -28,7 +29,7 @@ class FullFrameConv(nn.Module):
         *,
         kernel: tuple[int, int, int],
         stride: int = 1,
-        padding: PadRule = "same",
+        padding: Padding = "same",
     ) -> None:
         super().__init__()
         taps, height, width = kernel
@@ -83,7 +84,7 @@ class FullFrameConvTranspose(nn.Module):
         *,
         kernel: tuple[int, int, int],
         stride: int = 1,
-        padding: PadRule = "valid",
+        padding: Padding = "valid",
         extra: int = 0,
     ) -> None:
         super().__init__()

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from dyntex.networks.architecture import Padding
+from dyntex.networks.architecture import margins as one_axis
 
 Axes = tuple[bool, bool, bool]
 OPEN: Axes = (False, False, False)
 """No axis of (T, H, W) is periodic."""
 
 Margins = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
-PadRule = Literal["same", "valid"] | tuple[int, int, int]
 
 
-def margins(kernel: tuple[int, int, int], stride: tuple[int, int, int], padding: PadRule) -> Margins:
-    """How many positions a convolution of that padding adds (a transposed one removes) before and after each axis.
-
-    "same" makes output = floor(input / stride), or input * stride when transposed; where the total is odd the
-    far end gets the larger half (the convention of the paper's code).
-    """
-    if padding == "valid":
-        return ((0, 0), (0, 0), (0, 0))
-    if padding == "same":
-        totals = [max(k - s, 0) for k, s in zip(kernel, stride, strict=True)]
-        t, h, w = ((total // 2, total - total // 2) for total in totals)
-        return t, h, w
-    t, h, w = ((p, p) for p in padding)
+def margins(kernel: tuple[int, int, int], stride: tuple[int, int, int], padding: Padding) -> Margins:
+    """How many positions a convolution of that padding adds (a transposed one removes) before and after each axis."""
+    t, h, w = (one_axis(k, s, padding, axis) for axis, (k, s) in enumerate(zip(kernel, stride, strict=True)))
     return t, h, w
 
 
