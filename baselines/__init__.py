@@ -7,6 +7,7 @@ from baselines.fft_lds import FFTLDS
 from baselines.hosvd import HOSVD
 from baselines.kpcr import KPCR
 from baselines.lds import LDS
+from baselines.shot_noise import ShotNoiseMethod
 from baselines.video_texture import VideoTexture
 from dyntex.method import Method, Synthesizer
 
@@ -15,6 +16,7 @@ METHODS: dict[str, type[Method]] = {
     "fft-lds": FFTLDS,
     "hosvd": HOSVD,
     "kpcr": KPCR,
+    "shot-noise": ShotNoiseMethod,
     "video-texture": VideoTexture,
 }
 

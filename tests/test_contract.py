@@ -78,6 +78,12 @@ random_case = pytest.mark.parametrize("fit", BY_SEED_ALONE.values(), ids=BY_SEED
 every_baseline = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 
 
+def that(feature: Feature) -> pytest.MarkDecorator:
+    """The methods that say they can do it."""
+    able = {name: method for name, method in METHODS.items() if method.capabilities().supports(feature)}
+    return pytest.mark.parametrize("method", able.values(), ids=able)
+
+
 @every_case
 @pytest.mark.parametrize("n_frames", [1, T, 2 * T, 130])
 def test_shape_rate_range_and_stream(fit: Fit, n_frames: int):
@@ -167,7 +173,8 @@ def test_a_still_clip_stays_still(method: Any):
     still = Clip(frame.video.expand(-1, T, -1, -1).contiguous(), FPS)
     fitted = method.fit(still, rng=seeded(0))
     # The mean of T equal float32 numbers may round by a few units of 6e-8; that residue is all that can move.
-    for out in (fitted.synthesize(T, rng=seeded(1)), fitted.predict(still, 3)):
+    made = [fitted.synthesize(T, rng=seeded(1))]
+    for out in (*made, fitted.predict(still, 3)) if method.capabilities().supports("predict") else made:
         torch.testing.assert_close(out.video, frame.video.expand_as(out.video), rtol=0, atol=1e-5)
 
 
@@ -179,7 +186,7 @@ def test_a_clip_too_short_is_refused(method: Any, n_frames: int):
     method.fit(waves(3), rng=seeded(0)).synthesize(4, rng=seeded(1))
 
 
-@every_baseline
+@that("predict")
 def test_frames_of_another_size_are_refused(method: Any):
     fitted = method.fit(waves(), rng=seeded(0))
     other = waves(height=20, width=12)
@@ -191,7 +198,7 @@ def test_frames_of_another_size_are_refused(method: Any):
         fitted.predict(waves(), 0)
 
 
-@every_baseline
+@that("predict")
 def test_prediction_is_deterministic_and_reads_the_last_frame_alone(method: Any):
     clip = waves()
     fitted = method.fit(clip, rng=seeded(0))
@@ -204,7 +211,7 @@ def test_prediction_is_deterministic_and_reads_the_last_frame_alone(method: Any)
     torch.testing.assert_close(fitted.predict(clip, 1).video, forecast.video[:, :1], rtol=0, atol=1e-6)
 
 
-@every_baseline
+@that("anchor")
 def test_anchored_synthesis_starts_at_the_anchor_and_goes_where_prediction_points(method: Any):
     clip = waves()
     fitted = method.fit(clip, rng=seeded(0))
@@ -246,6 +253,13 @@ def test_a_loop_is_made_or_refused_as_the_method_says(method: Any):
     fitted, able = method.fit(waves(), rng=seeded(0)), method.capabilities()
     assert set(able.lacks) <= set(FEATURES)
     assert all(reason and reason[0].islower() for reason in able.lacks.values())
+    for feature, ask in {
+        "anchor": lambda: fitted.stream(4, rng=seeded(1), anchor=waves()),
+        "predict": lambda: fitted.predict(waves(), 2),
+    }.items():
+        if feature in able.lacks:
+            with pytest.raises(UsageError, match=re.escape(able.lacks[feature])):
+                ask()
     if able.supports("loop"):
         made = fitted.synthesize(able.min_loop + 5, rng=seeded(1), loop=True)
         assert made.n_frames == able.min_loop + 5

@@ -1,0 +1,124 @@
+"""Shot noise: the clip's own frames, mixed by sparse noise in overlapping regions. Closed form; nothing is trained.
+
+The model and its sources are in :mod:`dyntex.textures.shot_noise`. It is also what the preset ``fast`` starts from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from baselines.common import require_length, require_training_frames
+from dyntex.clip import Clip, concatenate
+from dyntex.method import Capabilities
+from dyntex.textures.config import ShotNoiseConfig
+from dyntex.textures.shot_noise import ShotNoise
+
+CHUNK = 64
+"""Frames that are made at a time."""
+PLACES = "it knows each pixel by its place in the frame"
+DEFAULT = ShotNoiseConfig()
+NO_STATE = "its noise is not inferred from frames"
+
+
+@dataclass(frozen=True)
+class ShotNoiseMethod:
+    """A fitted shot-noise texture.
+
+    Attributes:
+        texture: the closed form.
+        fps: frames per second.
+    """
+
+    texture: ShotNoise
+    fps: Fraction
+
+    @classmethod
+    def capabilities(cls, config: ShotNoiseConfig = DEFAULT) -> Capabilities:
+        """Loops of any length; neither anchors nor predictions, which need the noise that made given frames."""
+        return Capabilities(
+            {
+                "tile": PLACES,
+                "resize": PLACES,
+                "sets": "it mixes the frames of one clip",
+                "anchor": NO_STATE,
+                "predict": NO_STATE,
+            },
+        )
+
+    @classmethod
+    def fit(cls, clip: Clip, config: ShotNoiseConfig = DEFAULT, *, rng: torch.Generator) -> Self:
+        """Fit to one clip.
+
+        Args:
+            clip: at least 3 frames; of fewer than ``config.levels``, each is a level of its own.
+            config: the regions, the noise and the curves.
+            rng: not needed; every method is fitted with one.
+
+        Raises:
+            InputError: the clip is too short.
+        """
+        require_training_frames(clip, "shot-noise")
+        levels = min(config.levels, clip.n_frames)
+        return cls(ShotNoise(replace(config, levels=levels), clip.video).eval(), clip.fps)
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers the model consists of; most are the clip's frames."""
+        return sum(buffer.numel() for buffer in self.texture.buffers())
+
+    def synthesize(
+        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
+    ) -> Clip:
+        """All frames of :meth:`stream` as one clip."""
+        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor, loop=loop))
+
+    def stream(
+        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
+    ) -> Iterator[Clip]:
+        """``n_frames`` new frames in chunks, in constant memory; a loop comes in one piece.
+
+        Args:
+            n_frames: how many.
+            rng: the source of the noise.
+            anchor: refused.
+            loop: whether the last frame leads into the first.
+
+        Raises:
+            UsageError: an anchor was given, or ``n_frames`` is not positive.
+        """
+        require_length(n_frames)
+        if anchor is not None:
+            self.capabilities().require("anchor", asked="an anchor", method="shot-noise")
+        if loop:
+            return iter((self._clip(self._noise(n_frames + self.texture.taps - 1, rng), loop=True),))
+        return self._chunks(n_frames, rng)
+
+    def predict(self, clip: Clip, n_frames: int) -> Clip:
+        """Refused.
+
+        Raises:
+            UsageError: always.
+        """
+        self.capabilities().require("predict", asked="a prediction", method="shot-noise")
+        raise AssertionError("the requirement above is never met")
+
+    def _chunks(self, n_frames: int, rng: torch.Generator) -> Iterator[Clip]:
+        held = self._noise(self.texture.taps - 1, rng)  # what the first frame depends on, less its own
+        for start in range(0, n_frames, CHUNK):
+            z = torch.cat((held, self._noise(min(CHUNK, n_frames - start), rng)), dim=2)
+            yield self._clip(z, loop=False)
+            held = z[:, :, -(self.texture.taps - 1) :]
+
+    def _noise(self, n: int, rng: torch.Generator) -> Tensor:
+        return torch.randn((1, self.texture.n_regions, n), generator=rng, device=rng.device).cpu()
+
+    @torch.no_grad()
+    def _clip(self, z: Tensor, *, loop: bool) -> Clip:
+        y = self.texture(z, periodic=(loop, False, False))
+        return Clip(y[0].clamp(-1.0, 1.0).contiguous(), self.fps)
