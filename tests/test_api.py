@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from commands import TINY, done
 
 import dyntex
 from dyntex import Clip, CoopNets, InputError, UsageError
-from dyntex.coopnets.train import StepInfo
+from dyntex.coopnets.record import StepInfo
 from dyntex.examples import make
 from dyntex.experiment.progress import Silent
 from dyntex.experiment.training import FitOptions, fit
@@ -127,7 +126,7 @@ def test_fit_train_and_the_class_are_one_training(clip: Clip, tmp_path: Path):
     assert isinstance(trained.model, CoopNets)
     assert_same(model, trained.model)
     assert trained.facts["iterations"] == model.iterations == 2
-    config = replace(dyntex.PRESETS["fast"], iterations=2)
+    config = dyntex.PRESETS["fast"].replaced(iterations=2)
     in_memory = dyntex.fit(clip, config=config, seed=4)
     assert_same(in_memory, CoopNets.fit(clip, config, rng=dyntex.generator(4, "train")))
     assert not all(torch.equal(value, weights(model)[key]) for key, value in weights(in_memory).items())

@@ -107,8 +107,7 @@ def tiny(size: int = 16, iterations: int = 12):
     layers = tuple(replace(layer, channels=min(layer.channels, 4)) for layer in head.layers)
     up = config.generator.layers
     up = (replace(up[0], channels=6), replace(up[1], channels=4, kernel=(5, size // 2, size // 2)), up[2])
-    return replace(
-        config,
+    return config.replaced(
         descriptor=replace(config.descriptor, heads=(replace(head, layers=layers),)),
         generator=replace(config.generator, layers=up),
         size=size,

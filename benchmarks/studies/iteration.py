@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast, get_args
 
@@ -67,7 +67,7 @@ class Iteration:
     def cells(self) -> Iterator[Cell]:
         for name in self.presets:
             for precision in self.precisions:
-                config = replace(preset(name), precision=cast(Precision, precision))
+                config = preset(name).replaced(precision=cast(Precision, precision))
                 settings = {"config": config, "frames": self.frames, "rounds": self.rounds}
                 yield Cell(path_of(name, precision), {"preset": name, "precision": precision}, settings)
 
