@@ -48,7 +48,7 @@ def frames(n: int) -> Clip:
 class Model:
     """Makes chunks of 64 frames: the first takes 3 s, each other 2 s, and a second less without revision."""
 
-    config = SimpleNamespace(n_steps=4)
+    config = SimpleNamespace(sampling=SimpleNamespace(n_steps=4))
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -152,7 +152,7 @@ def test_the_training_gets_what_is_left_of_the_budget(command: str, tmp_path: Pa
 
 def _few(folder: Path) -> Path:
     place = folder / "few.json"
-    place.write_text('{"preset": "fast", "iterations": 1}')
+    place.write_text('{"preset": "fast", "optimisation": {"iterations": 1}}')
     return place
 
 

@@ -291,7 +291,7 @@ def test_a_name_that_was_given_is_kept_and_refused_where_it_has_no_room(tmp_path
 
 
 def test_config_file_changes_the_preset_that_it_names(source: Path, tmp_path: Path) -> None:
-    (tmp_path / "c.json").write_text('{"preset": "fast", "iterations": 1, "lr_des": 0.5}')
+    (tmp_path / "c.json").write_text('{"preset": "fast", "optimisation": {"iterations": 1, "lr_des": 0.5}}')
     command = ("train", source, "--size", 16, "--clip-frames", 16, "-q")
     done(*command, "--config", tmp_path / "c.json", "-o", tmp_path / "m")
     config = CoopNets.load(tmp_path / "m").config

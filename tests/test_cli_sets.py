@@ -190,7 +190,10 @@ def test_synthesize_takes_one_clip(tmp_path: Path) -> None:
 def test_a_set_of_clips_is_refused_by_what_stirs_one(tmp_path: Path) -> None:
     movie(tmp_path / "set" / "a.mkv")
     refused = dyntex("train", tmp_path / "set", "-o", tmp_path / "m", "--preset", "fast", *LAST)
-    assert (refused.code, "preset 'fast' stirs one clip and cannot learn the set" in refused.err) == (2, True)
+    assert (
+        refused.code,
+        "is not possible with preset 'fast', because it mixes the frames of one clip" in refused.err,
+    ) == (2, True)
 
 
 # What is made of a source without a preset

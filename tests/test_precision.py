@@ -20,8 +20,8 @@ from dyntex.coopnets.revise import revise
 from dyntex.coopnets.state import TrainState
 from dyntex.coopnets.train import train
 from dyntex.networks.architecture import DescriptorConfig, Head, Layer
+from dyntex.networks.conv_generator import ConvGenerator
 from dyntex.networks.descriptor import Descriptor
-from dyntex.networks.generator import Generator
 
 ROUNDING = 2.0**-8
 """Of one bf16 number: 8 bits of significand."""
@@ -109,7 +109,7 @@ def slowed(monkeypatch: pytest.MonkeyPatch, network: type, *, bf16: float, fp32:
     monkeypatch.setattr(network, "forward", slow)
 
 
-@pytest.mark.parametrize(("network", "times"), [(Descriptor, 1), (Generator, 1)], ids=["descriptor", "generator"])
+@pytest.mark.parametrize(("network", "times"), [(Descriptor, 1), (ConvGenerator, 1)], ids=["descriptor", "generator"])
 @pytest.mark.parametrize(("bf16", "fp32"), [(0.2, 0.0), (0.0, 0.2)], ids=["bf16 slow", "fp32 slow"])
 def test_auto_times_the_layers_of_both_networks(monkeypatch, network: type, times: int, bf16: float, fp32: float):
     """A fifth of a second is many times what these small networks need: whichever of them is slow decides."""

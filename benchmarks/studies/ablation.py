@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 
@@ -25,19 +25,21 @@ from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import FAST
 from dyntex.errors import UsageError
+from dyntex.networks.architecture import ShotNoiseResidualConfig
 
 LDS = "LDS"
 WHOLE = "fast, untrained"
 
 
 def without(**changes: Any) -> CoopConfig:
-    """``fast`` with other settings of its generator."""
-    return FAST.replaced(generator=replace(FAST.generator, **changes))
+    """``fast`` with other settings of its texture."""
+    generator = cast(ShotNoiseResidualConfig, FAST.generator)
+    return FAST.replaced(generator=replace(generator, texture=replace(generator.texture, **changes)))
 
 
 PARTS: dict[str, CoopConfig] = {
     WHOLE: FAST,
-    "Gaussian noise in place of sparse": without(bursts=0.0, fade=0.5),
+    "Gaussian noise in place of sparse": without(sparsity=0.0, fade=0.5),
     "one region in place of 3x3": without(regions=1),
     "no curves: a line for each pixel": without(levels=2),
     "no ramp: colours on a line": without(colours=2),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -118,7 +118,7 @@ def _is_looked_at(dataset: Dataset, trainer: Trainer, seed: int) -> bool:
 
 def settings_of(dataset: Dataset, trainer: Trainer) -> CoopConfig:
     """The dataset's networks with the settings of a trainer."""
-    return replace(dataset.config, **SETTINGS.get(dataset.config.preset, {}).get(trainer, {}))
+    return dataset.config.replaced(**SETTINGS.get(dataset.config.preset, {}).get(trainer, {}))
 
 
 def make(
