@@ -56,8 +56,14 @@ def page(results: Results) -> list[str | Table]:
         "anchored, are not known. PSNR in dB and SSIM of frame t against observed frame t; higher is better. "
         "Rows in italics are controls: no method.",
         glance(common),
-        "## Ordering and margins",
-        margins(common),
+    ]
+    if len(common) < len(rows):
+        others = [row for row in rows if row["method"] not in NETWORKS.values()]
+        n_clips = len({row["clip"] for row in others})
+        parts += [f"The same over all {_counted(n_clips, 'clip')}, without the networks:", glance(others)]
+    leads = margins(common)
+    parts += ["## Ordering and margins", leads] if leads.rows else []
+    parts += [
         "## Free samples",
         "The score of free samples (1 is as far as real is from real; lower is better), never read without the other "
         "two: a replay has copy distance 0, chains that are alike have diversity 0.",
