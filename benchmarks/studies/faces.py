@@ -22,13 +22,13 @@ from benchmarks.cpu_budget import CpuBudget
 from benchmarks.metrics.psnr_ssim import psnr
 from benchmarks.model_cache import trained
 from benchmarks.report.markdown import Table
+from benchmarks.report.sheet import write_sheet
 from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.clip import Clip
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import preset
 from dyntex.inpainting import finished, recover
 from dyntex.inpainting.with_model import complete
-from dyntex.media import write_png
 
 SIDE = 32
 N_FACES = 100
@@ -77,7 +77,7 @@ class Faces:
             whole = filled(complete_by_model, heldout)
         else:
             whole = filled(CONTROLS[cell.about["method"]](train), heldout)
-        write_png(cell.folder(out) / "faces.png", sheet([heldout, whole]).numpy(), overwrite=True)
+        write_sheet(cell.folder(out) / "faces.png", [list(faces[:, :, 0]) for faces in (heldout, whole)])
         return measure(whole, heldout) | told
 
     def page(self, results: Results) -> list[str | Table]:
@@ -181,9 +181,3 @@ def measure(whole: Tensor, heldout: Tensor) -> Row:
     errors = [127.5 * float((a - b).abs().mean()) for a, b in zip(hole, true, strict=True)]
     decibels = [psnr(Clip(a, FPS), Clip(b, FPS), data_range=2.0) for a, b in zip(hole, true, strict=True)]
     return {"error": statistics.fmean(errors), "psnr": statistics.fmean(decibels)}
-
-
-def sheet(rows: list[Tensor]) -> Tensor:
-    """Rows of faces, each (N, 1, 1, SIDE, SIDE): (H, W, 3) uint8."""
-    levels = torch.cat([torch.cat(list(faces[:, 0, 0]), dim=1) for faces in rows]).add(1.0).mul(127.5).round().byte()
-    return levels[..., None].expand(-1, -1, 3).contiguous()

@@ -337,9 +337,9 @@ def _fields(given: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     from dyntex.runtime import choose_device
 
     fields = {key: value for key, value in given.items() if value is not None}
-    for key in ("methods", "tasks", "parts", "trained", "presets", "precisions", "seconds"):
-        if isinstance(fields.get(key), list):
-            fields[key] = _split(fields[key])
+    for key, value in fields.items():
+        if isinstance(value, list) and key not in ("clips", "masks"):
+            fields[key] = _split(value)
     if isinstance(fields.get("seconds"), tuple):
         fields["seconds"] = tuple(_number("--seconds", word) for word in fields["seconds"])
     if "device" in fields:
@@ -375,7 +375,7 @@ def _finish(study: Study, results: Results, out: Path, *, quiet: bool, as_json: 
             elif isinstance(part, Table) and part.shown:
                 shows = RichTable(title=title, title_justify="left")
                 for i, column in enumerate(part.header[: part.shown]):
-                    shows.add_column(column, justify="right" if i else "left", no_wrap=i > 0)
+                    shows.add_column(column, justify="right" if i else "left", no_wrap=i == 0)
                 for cells in part.rows:
                     shows.add_row(*(cell.replace("*", "") for cell in cells[: part.shown]))
                 console.print(shows)

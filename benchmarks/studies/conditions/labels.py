@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.data import Source, Split, split_clip
-from benchmarks.studies.conditions.shared import Found, Setup, trained_model, write_sheet
+from benchmarks.studies.conditions.shared import Found, Setup, trained_model, write_clips
 from benchmarks.studies.questions.digits import N_CLASSES, Digits
 from benchmarks.studies.questions.judge import Judge, train_judge
 from dyntex.clip import Clip
@@ -52,7 +52,7 @@ def digits(setup: Setup, config: CoopConfig, data: Digits) -> Found:
         made.append(images)
     mean = statistics.mean(float(row[1].rstrip("%")) for row in rows)
     overall = data.measure(torch.cat(made)[torch.randperm(n * N_CLASSES, generator=setup.rng(99))])
-    write_sheet(setup.folder / "sheet.png", [[Clip(y[:16, :, 0].transpose(0, 1), _FPS)] for y in made], n_columns=16)
+    write_clips(setup.folder / "sheet.png", [[Clip(y[:16, :, 0].transpose(0, 1), _FPS)] for y in made], n_frames=16)
     return Found(
         "Labels: digits",
         f"{len(data.train)} digits of scikit-learn at 16x16 pixels, one model; {n} samples of each label, judged by a "
@@ -113,7 +113,7 @@ def textures(setup: Setup, config: CoopConfig, clips: Sequence[Source]) -> Found
             ]
         )
         sheet.append([split.train, draws[0], draws[1]])
-    write_sheet(setup.folder / "sheet.png", sheet)
+    write_clips(setup.folder / "sheet.png", sheet)
     means = [f"{statistics.mean(float(row[i].rstrip('%')) for row in rows):.0f}%" for i in (1, 2)]
     scores = [f"{statistics.geometric_mean(float(row[i]) for row in rows):.2f}" for i in (3, 4)]
     return Found(

@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from benchmarks.cpu_budget import CpuBudget
 from benchmarks.model_cache import trained
+from benchmarks.report.sheet import frames_of, write_sheet
 from dyntex.clip import Clip
 from dyntex.conditions import Condition, to_json
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
-from dyntex.media import write_png
 
 TableData = tuple[list[str], list[list[str]]]
 """Header and rows."""
@@ -96,17 +95,6 @@ def trained_model(
     return model
 
 
-def write_sheet(path: Path, rows: Sequence[Sequence[Clip]], *, n_columns: int = 4, zoom: int = 2) -> None:
-    """Clips side by side, each as a few of its frames; rows are padded with white."""
-    lines = []
-    for row in rows:
-        tiles = []
-        for clip in row:
-            chosen = np.linspace(0, clip.n_frames - 1, min(n_columns, clip.n_frames)).round().astype(int)
-            frames = clip.to_uint8()[chosen]
-            tiles.append(np.concatenate([*frames.repeat(3 // frames.shape[3], axis=3)], axis=1))
-        lines.append(np.concatenate([np.pad(t, ((1, 1), (1, 3), (0, 0)), constant_values=255) for t in tiles], axis=1))
-    width = max(line.shape[1] for line in lines)
-    padded = [np.pad(li, ((0, 0), (0, width - li.shape[1]), (0, 0)), constant_values=255) for li in lines]
-    image = np.concatenate(padded).repeat(zoom, axis=0).repeat(zoom, axis=1)
-    write_png(path, image, overwrite=True)
+def write_clips(path: Path, rows: Sequence[Sequence[Clip]], *, n_frames: int = 4) -> None:
+    """A sheet of clips side by side, each as a few of its frames."""
+    write_sheet(path, [[frame for clip in row for frame in frames_of(clip, n_frames)] for row in rows])

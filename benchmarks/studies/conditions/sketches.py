@@ -14,7 +14,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from benchmarks.metrics.psnr_ssim import psnr, ssim
-from benchmarks.studies.conditions.shared import Found, Setup, trained_model, write_sheet
+from benchmarks.studies.conditions.shared import Found, Setup, trained_model, write_clips
 from dyntex import examples
 from dyntex.clip import Clip
 from dyntex.conditions import Sketches, edges
@@ -71,7 +71,7 @@ def study(setup: Setup, config: CoopConfig) -> Found:
         [true, Clip(2.0 * sketch[0] - 1.0, FPS), *many[:2], made["ridge regression"][i][0]]
         for i, (true, sketch, many) in enumerate(zip(heldout, asked, draws, strict=True))
     ]
-    write_sheet(setup.folder / "sheet.png", sheet)
+    write_clips(setup.folder / "sheet.png", sheet)
     return Found(
         "Sketch",
         f"{n_train} flames of random width and height, {setup.size}x{setup.size} pixels and {N_FRAMES} frames, with "

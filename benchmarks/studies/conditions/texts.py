@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.studies.conditions.attributes import fit_eye
 from benchmarks.studies.conditions.captions import HUES, KINDS, TEMPLATES, Scene, scenes
-from benchmarks.studies.conditions.shared import Found, Setup, trained_model, write_sheet
+from benchmarks.studies.conditions.shared import Found, Setup, trained_model, write_clips
 from dyntex.clip import Clip
 from dyntex.conditions import Encode, Texts, encode
 from dyntex.coopnets.config import CoopConfig
@@ -62,7 +62,7 @@ def study(setup: Setup, config: CoopConfig, *, encode: Encode = encode) -> Found
         all_right *= CHANCE[name]
     rows.append(["*chance*", *(f"{CHANCE[name]:.0%}" for name in ATTRIBUTES), f"{all_right:.0%}", ""])
     shown = [*seen[:: max(1, len(seen) // 8)], *unseen[:: max(1, len(unseen) // 4)]]
-    write_sheet(setup.folder / "sheet.png", [[c for _, c in (real[s], *made(s, s.caption()))] for s in shown])
+    write_clips(setup.folder / "sheet.png", [[c for _, c in (real[s], *made(s, s.caption()))] for s in shown])
     return Found(
         "Text",
         f"A model of {len(pairs)} clips of {len(seen)} scenes (kind, hue, height or direction, speed), each with a "

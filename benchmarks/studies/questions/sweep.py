@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.cpu_budget import CpuBudget
 from benchmarks.data import Source
 from benchmarks.report.markdown import Table
+from benchmarks.report.sheet import frames_of, write_sheet
 from benchmarks.studies.questions.datasets import Data, Dataset, Numbers, datasets
 from benchmarks.studies.questions.digits import check_digits
 from benchmarks.studies.questions.fitting import COMPARED, Fitted, Trainer, fit, generated, revised
@@ -23,11 +24,10 @@ from benchmarks.studies.questions.nets import SETTINGS
 from benchmarks.studies.questions.page import page
 from benchmarks.studies.questions.trainers import noise
 from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
+from dyntex.clip import Clip
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.state import TrainState
 from dyntex.errors import UsageError
-from dyntex.media.footage import Image
-from dyntex.media.sheet import write_png
 
 LOOKS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 0.98)
 """Shares of the training after which RQ2 looks at it."""
@@ -104,7 +104,7 @@ class Questions:
         steps = self.steps if _is_looked_at(dataset, trainer, seed) else ()
         seconds = cell.settings["seconds"]
         row, samples = make(data, settings_of(dataset, trainer), trainer, seed=seed, seconds=seconds, steps=steps)
-        write_png(cell.folder(out) / "samples.png", picture(samples), overwrite=True)
+        write_sheet(cell.folder(out) / "samples.png", pictured(samples))
         return row
 
     def page(self, results: Results) -> list[str | Table]:
@@ -197,17 +197,9 @@ def chains(fitted: Fitted, data: Data, *, steps: Sequence[int]) -> dict[str, lis
     return found
 
 
-def picture(samples: Tensor, *, side: int = 2) -> Image:
-    """Samples (n, C, T, H, W) for the eye, (H', W', 3) uint8: up to 64 images, or eight frames of up to eight clips."""
-    n_frames = samples.shape[2]
-    if n_frames > 1:
-        frames = torch.linspace(0, n_frames - 1, 8).round().long()
-        tiles = samples[:8, :, frames].transpose(1, 2).flatten(0, 1)
-    else:
-        tiles = samples[: min(64, len(samples) // 16 * 16), :, 0]
-    tiles = F.pad(tiles, (1, 1, 1, 1))
-    rows = tiles.view(-1, 8 if n_frames > 1 else 16, *tiles.shape[1:])  # (R, 16, C, h, w)
-    whole = rows.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)  # (H', W', C)
-    levels = whole.expand(-1, -1, 3).clamp(-1.0, 1.0).add(1.0).mul(127.5).round().to(torch.uint8)
-    shown: Image = levels.repeat_interleave(side, 0).repeat_interleave(side, 1).numpy()
-    return shown
+def pictured(samples: Tensor) -> list[list[Tensor]]:
+    """Of samples (n, C, T, H, W) for the eye: up to 64 images, or eight frames of up to eight clips."""
+    if samples.shape[2] == 1:
+        images = list(samples[:64, :, 0])
+        return [images[i : i + 16] for i in range(0, len(images), 16)]
+    return [frames_of(Clip(clip.clamp(-1.0, 1.0), Fraction(25)), 8) for clip in samples[:8]]
