@@ -375,7 +375,7 @@ def _finish(study: Study, results: Results, out: Path, *, quiet: bool, as_json: 
             elif isinstance(part, Table) and part.shown:
                 shows = RichTable(title=title, title_justify="left")
                 for i, column in enumerate(part.header[: part.shown]):
-                    shows.add_column(column, justify="right" if i else "left", no_wrap=i == 0)
+                    shows.add_column(column.strip("*"), justify="right" if i else "left", no_wrap=i == 0)
                 for cells in part.rows:
                     shows.add_row(*(cell.replace("*", "") for cell in cells[: part.shown]))
                 console.print(shows)
