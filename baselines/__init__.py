@@ -7,6 +7,7 @@ from baselines.fft_lds import FFTLDS
 from baselines.hosvd import HOSVD
 from baselines.kpcr import KPCR
 from baselines.lds import LDS
+from baselines.patch_nn import PatchNN
 from baselines.shot_noise import ShotNoiseMethod
 from baselines.video_texture import VideoTexture
 from dyntex.method import Method, Synthesizer
@@ -18,6 +19,7 @@ METHODS: dict[str, type[Method]] = {
     "kpcr": KPCR,
     "shot-noise": ShotNoiseMethod,
     "video-texture": VideoTexture,
+    "patch-nn": PatchNN,
 }
 
 # Never in the same table without a mark: they are what a method is compared with, not methods.

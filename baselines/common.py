@@ -146,7 +146,7 @@ def from_rows(frames: Tensor, like: Tensor, fps: Fraction) -> Clip:
     return Clip(video.clamp(-1.0, 1.0).contiguous(), fps)
 
 
-def blocks(n_frames: int, length: int = CHUNK) -> list[range]:
-    """The numbers of ``n_frames`` frames, cut into chunks of ``length``; UsageError if there are none."""
+def blocks(n_frames: int, length: int = CHUNK) -> Iterator[range]:
+    """The numbers of ``n_frames`` frames, cut into chunks of ``length``; UsageError, at once, if there are none."""
     require_length(n_frames)
-    return [range(start, min(start + length, n_frames)) for start in range(0, n_frames, length)]
+    return (range(start, min(start + length, n_frames)) for start in range(0, n_frames, length))

@@ -186,7 +186,7 @@ class KPCR:
             states.append(x)
         return self._render(torch.stack(states))
 
-    def _stream(self, chunks: list[range], rng: torch.Generator, x0: Tensor | None) -> Iterator[Clip]:
+    def _stream(self, chunks: Iterator[range], rng: torch.Generator, x0: Tensor | None) -> Iterator[Clip]:
         x = self._first(rng) if x0 is None else x0
         for block in chunks:
             states = []

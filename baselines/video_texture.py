@@ -140,12 +140,12 @@ class VideoTexture:
                 began, its costs changed a little by chance (:func:`baselines.frame_loops.closed_walk`).
         """
         chunks = blocks(n_frames)
-        first = None if anchor is None else int(self._nearest(anchor)[0])
+        first = None if anchor is None else int(self.nearest(anchor)[0])
         if loop:
             jumps, shown = closed_walk(
                 self.chain, self.costs, n_frames, half=self.half, power=self.power, first=first, rng=rng
             )
-            return (self._render(jumps, shown[part.start : part.stop]) for part in chunks)
+            return (self.render(jumps, shown[part.start : part.stop]) for part in chunks)
         return self._stream(chunks, first, rng)
 
     def predict(self, clip: Clip, n_frames: int) -> Clip:
@@ -154,7 +154,7 @@ class VideoTexture:
         Far ahead it is the mean over all that may be shown, and no frame of the clip.
         """
         require_length(n_frames)
-        state = int(self._nearest(clip)[-1])
+        state = int(self.nearest(clip)[-1])
         chain, jumps = self.chain, self.chain.jumps
         decided = torch.zeros(n_frames + 1, self.video.shape[1], dtype=torch.float64)  # at a time, in a state
         begun = torch.zeros(n_frames + 1, len(jumps), dtype=torch.float64)
@@ -176,12 +176,12 @@ class VideoTexture:
                 out[:, k:] += mass.view(1, -1, 1, 1) * pictures[:, k : k + 1]
         return Clip(out.clamp(-1.0, 1.0), self.fps)
 
-    def _stream(self, chunks: list[range], first: int | None, rng: torch.Generator) -> Iterator[Clip]:
+    def _stream(self, chunks: Iterator[range], first: int | None, rng: torch.Generator) -> Iterator[Clip]:
         places = chained.from_iterable(shown for _, shown in walk(self.chain, first=first, rng=rng))
         for part in chunks:
-            yield self._render(self.chain.jumps, torch.tensor([next(places) for _ in part]))
+            yield self.render(self.chain.jumps, torch.tensor([next(places) for _ in part]))
 
-    def _render(self, jumps: Jumps, shown: Tensor) -> Clip:
+    def render(self, jumps: Jumps, shown: Tensor) -> Clip:
         """The pictures of ``(n, 2)`` places: a jump and a picture of its window, or :data:`GOES_ON` and a frame."""
         out = self.video.new_empty(self.video.shape[0], len(shown), *self.video.shape[2:])
         plain = shown[:, 0] == GOES_ON
@@ -201,7 +201,7 @@ class VideoTexture:
         old, following = (self.video[:, (first + k).clamp(0, last)] for first in (start + 1, new))
         return change_over(old, following, fade=self.fade)
 
-    def _nearest(self, clip: Clip) -> Tensor:
+    def nearest(self, clip: Clip) -> Tensor:
         """(T,) the training frame nearest to each frame of a clip."""
         C, _, H, W = self.video.shape
         require_size(clip, C, H, W)

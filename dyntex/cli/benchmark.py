@@ -29,7 +29,7 @@ Clips = Annotated[
 Methods = Annotated[
     list[str] | None,
     typer.Option(
-        help="lds, fft-lds, hosvd, kpcr, video-texture, or CoopNets by preset: fast (coop), paper-fc64, ...",
+        help="lds, fft-lds, hosvd, kpcr, video-texture, patch-nn, or CoopNets by preset: fast (coop), ...",
         show_default="the first four and fast; three with --quick",
     ),
 ]

@@ -25,7 +25,10 @@ def synthesize(
     start: options.Start = 0,
     clip_frames: options.ClipFrames = None,
     method: Annotated[
-        str, typer.Option(help="coop (cooperative training), or a baseline: lds, fft-lds, hosvd, kpcr, video-texture.")
+        str,
+        typer.Option(
+            help="coop (cooperative training), or a baseline: lds, fft-lds, hosvd, kpcr, video-texture, patch-nn."
+        ),
     ] = "coop",
     preset: options.Preset = None,
     config: options.Config = None,
