@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 
 def windows(x: Tensor, taps: int, stride: int) -> Tensor:
@@ -21,7 +20,7 @@ def windows(x: Tensor, taps: int, stride: int) -> Tensor:
 
 def overlap_add(parts: Tensor, stride: int) -> Tensor:
     """(B, T, k, ...), k consecutive frames for each of T -> (B, (T - 1) * stride + k, ...), their sum in place."""
-    y: Tensor = _OverlapAdd.apply(parts, stride)  # type: ignore[no-untyped-call]
+    y: Tensor = _OverlapAdd.apply(parts, stride, (parts.shape[1] - 1) * stride + parts.shape[2])  # type: ignore[no-untyped-call]
     return y
 
 
@@ -32,21 +31,19 @@ class _Windows(torch.autograd.Function):
         return _gather(x, taps, stride)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return _scatter(grads[0], ctx.stride, ctx.n_frames), None, None
+        return _OverlapAdd.apply(grads[0], ctx.stride, ctx.n_frames), None, None  # type: ignore[no-untyped-call]
 
 
 class _OverlapAdd(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, parts: Tensor, stride: int) -> Tensor:
+    def forward(ctx: Any, parts: Tensor, stride: int, n_frames: int) -> Tensor:
         ctx.taps, ctx.stride = parts.shape[2], stride
-        return _scatter(parts, stride, (parts.shape[1] - 1) * stride + ctx.taps)
+        return _scatter(parts, stride, n_frames)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return _gather(grads[0], ctx.taps, ctx.stride), None
+        return _Windows.apply(grads[0], ctx.taps, ctx.stride), None, None  # type: ignore[no-untyped-call]
 
 
 def _gather(x: Tensor, taps: int, stride: int) -> Tensor:
