@@ -78,7 +78,7 @@ class OptimisationConfig:
         head_start: share of the training during which only the descriptor learns, so that the generator does not learn
             from one that has seen nothing.
         lr_decay: the learning rates fall linearly to this share of themselves over the second half.
-        regression_weight: of the generator's regression beside what the chains teach: the mean of g(z, c) over z is
+        regression_weight: of the generator's regression beside the chains' loss: the mean of g(z, c) over z is
             fitted to that of the clips of the condition c; 0 for none, as in the paper.
     """
 

@@ -20,7 +20,7 @@ def check_images(model: CoopNets) -> None:
     """Whether each frame of a model is an image of its own, made from a latent of its own.
 
     Raises:
-        UsageError: its frames hear each other, and between two videos there is no way of one frame a step.
+        UsageError: its frames depend on each other: it makes videos, and not images.
     """
     if (model.gen.frames_per_latent, model.gen.latents_seen(0, 1)) != (1, (0, 1)):
         raise UsageError(
@@ -42,7 +42,7 @@ def interpolate(
     """The images on the way from one latent to another, as the frames of a clip, in chunks.
 
     Departure from the paper, which goes along the chord (1 - t) z_A + t z_B: that is too short midway (|z|^2 falls to
-    half of what the generator was taught on). Here it is the arc cos(a) z_A + sin(a) z_B, for a from 0 to pi / 2, on
+    half of what the generator was trained on). Here it is the arc cos(a) z_A + sin(a) z_B, for a from 0 to pi / 2, on
     which every z is drawn from N(0, I) where both ends are.
 
     Args:
@@ -75,13 +75,13 @@ def _walk(
     n_steps: int | None,
     periodic: Axes,
 ) -> Iterator[Clip]:
-    heard = ends[0].new_zeros(1, 0, 1, *model.shape[2:]) if cond is None else cond.to(rng.device)
+    given = ends[0].new_zeros(1, 0, 1, *model.shape[2:]) if cond is None else cond.to(rng.device)
     angles = torch.linspace(0.0, math.pi / 2, n_frames, device=rng.device)
     for start in range(0, n_frames, CHUNK):
         stop = min(start + CHUNK, n_frames)
         a = angles[start:stop].view(1, 1, -1, 1, 1)
-        told = stretch(heard, start, stop)
+        c = stretch(given, start, stop)
         with torch.no_grad():
-            y_gen = model.gen(a.cos() * ends[0] + a.sin() * ends[1], told, periodic=periodic)
-        y_rev = revise(model.des, y_gen, told, model.config, rng=rng, n_steps=n_steps, periodic=periodic)
+            y_gen = model.gen(a.cos() * ends[0] + a.sin() * ends[1], c, periodic=periodic)
+        y_rev = revise(model.des, y_gen, c, model.config, rng=rng, n_steps=n_steps, periodic=periodic)
         yield Clip(y_rev[0].clamp(-1.0, 1.0).cpu(), model.fps)

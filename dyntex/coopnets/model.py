@@ -96,8 +96,8 @@ class CoopNets:
             rng: all randomness; the same seed gives the same networks on the same type of device.
             cond: (N, K, T, H, W), the clips' conditions; by default they have none.
             condition: what these mean, as JSON, to be saved with the model.
-            on_step: told of every iteration.
-            notice: told a sentence when the watchdog acts.
+            on_step: called with the record of every iteration.
+            notice: called with a sentence when the watchdog acts.
             progress: as in :func:`dyntex.coopnets.train.train`; a time budget, for example.
 
         Raises:

@@ -89,7 +89,7 @@ FAST = CoopConfig.of(
     step=0.03,
     drift_limit=0.02,
     lr_des=3e-4,
-    # Small and smooth: Adam moves every weight at this rate whatever the signal, and what it bends is good already.
+    # Small and smooth: Adam moves every weight at this rate whatever the signal, and the texture is good already.
     lr_gen=1e-5,
     beta1=0.9,
     head_start=0.1,
@@ -154,7 +154,7 @@ IMAGE_SET = CoopConfig.of(
 # One texture from one image: what is summed over the frame, and grown from a grid of latents, has no place in it. A
 # narrow q draws towards grey whatever f does not ask for, above all specks of colour; latents lie 8 pixels apart, for
 # at 16 a pattern repeats with them; and rates are low and steps smaller than the noise on the data, since a descriptor
-# too steep for its chains is taught by the stripes that they then make, and becomes steeper (see docs/notes.md).
+# too steep for its chains learns from the stripes that they then make, and becomes steeper (see docs/notes.md).
 _texture = (
     Layer(32, (1, 6, 6), (1, 2, 2), activation="silu"),
     Layer(32, (1, 4, 4), (1, 2, 2), activation="silu"),

@@ -11,7 +11,7 @@ class StepInfo:
 
     Attributes:
         iteration: counted from 1.
-        gap: mean f(y_obs) - mean f(y_rev), by which the descriptor tells data from samples; oscillates around 0 in a
+        gap: mean f(y_obs) - mean f(y_rev), how far apart the descriptor scores data and samples; oscillates around 0 in a
             healthy training.
         energy: mean U(y_rev).
         gen_loss: mean squared distance of g(z) from the revised sample, over 2 gen_std^2.

@@ -1,9 +1,9 @@
 """Synthesis of any length in constant memory: one chunk after another, without a seam.
 
-The generator's latents are white in time, so they are drawn as they are needed and forgotten when nothing hears them
+The generator's latents are white in time, so they are drawn as they are needed and dropped when no frame depends on them
 any more: the frames are those that one long pass would give. The Langevin revision of a chunk sees, on its left, the
 frames that were already given away, held as they are, and on its right as many frames of the future as the
-descriptor's gradient hears, which are revised with it and then made anew as a part of the next chunk.
+descriptor's gradient depends on, which are revised with it and then made anew as a part of the next chunk.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def stream(
     frames = _Frames(gen, cond, rng, periodic)
 
     def revised(y: Tensor, held: Tensor, start: int) -> Tensor:
-        heard = stretch(cond, start - held.shape[2], start + y.shape[2])
-        return revise(des, y, heard, config, rng=rng, n_steps=n_steps, periodic=periodic, held=held)
+        c = stretch(cond, start - held.shape[2], start + y.shape[2])
+        return revise(des, y, c, config, rng=rng, n_steps=n_steps, periodic=periodic, held=held)
 
     if n_frames <= chunk or periodic[0]:
         y = frames.alone(max(n_frames, least))
@@ -105,8 +105,8 @@ class _Frames:
     def _make(self, z: Tensor, first: int, stop: int) -> Tensor:
         """Frames [first, stop) from latents whose first frame is ``first``."""
         with torch.no_grad():
-            heard = stretch(self.cond, first, first + self.gen.n_frames(z.shape[2]))
-            y: Tensor = self.gen(z, heard, periodic=self.periodic)
+            c = stretch(self.cond, first, first + self.gen.n_frames(z.shape[2]))
+            y: Tensor = self.gen(z, c, periodic=self.periodic)
         return y[:, :, : stop - first]
 
 

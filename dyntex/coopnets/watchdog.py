@@ -42,7 +42,7 @@ def watched(
         keep: save the state of ``state`` and ``rng`` as the last good one; called once before the first iteration.
         go_back: restore it.
         keep_now: whether to keep the state after this iteration, asked when its record has been used.
-        notice: told a sentence at each rollback.
+        notice: called with a sentence at each rollback.
         past: records of the iterations before, so that a resumed training is watched as if never stopped.
 
     Raises:

@@ -68,7 +68,7 @@ class LinearLaw:
 
         x_0 has the stationary law, and the path goes on from it conditioned on x_N = x_0. So around the seam, as
         everywhere, a state given its neighbours has the law's own conditional distribution, and in a loop that is
-        long against the law's memory the seam cannot be told from any other place, whatever is looked at.
+        long against the law's memory the seam does not differ from any other place, by any statistic.
 
         Conditioning x_0 on the closing as well would weigh it by p(x_N = x | x_0 = x) and halve its variance: a loop
         that pales at the seam. Without its own law, that is with white noise on a circle of N frames, a mode of pole

@@ -91,8 +91,8 @@ def around(clip: Clip, *, axis: str = "t") -> tuple[Tensor, Tensor]:
     """The N steps and N accelerations of a clip taken as a circle of N places; the last of each is the seam's."""
     y = clip.video.movedim(AXES[axis], 0)
     step = y.roll(-1, 0) - y
-    bend = _rms(step - step.roll(1, 0))  # at each place, between the steps that end and begin there
-    return _rms(step), (bend + bend.roll(-1, 0)) / 2
+    acceleration = _rms(step - step.roll(1, 0))  # at each place, between the steps that end and begin there
+    return _rms(step), (acceleration + acceleration.roll(-1, 0)) / 2
 
 
 def percentile(value: float, among: Tensor) -> float:
@@ -109,8 +109,8 @@ def _rms(y: Tensor) -> Tensor:
     return y.flatten(1).square().mean(dim=1).sqrt()
 
 
-def _pairs(bends: Tensor) -> Tensor:
-    return (bends[1:] + bends[:-1]) / 2
+def _pairs(accelerations: Tensor) -> Tensor:
+    return (accelerations[1:] + accelerations[:-1]) / 2
 
 
 def _check(clip: Clip, least: int, axis: str) -> None:

@@ -47,7 +47,7 @@ BEYOND = 0.1
 """How far past the seen extremes a value may go, as a share of their distance."""
 APART = 1e-3
 """Least distance of neighbouring levels of the mixture's values, whose standard deviation is 1."""
-QUIET = 0.01
+LEAST_POWER = 0.01
 """Mean square of the noise below which sparse noise is no longer brought to an even power: it fades to nothing."""
 LARGEST = 6.0
 """No Gaussian noise is greater; a search for the noise of given frames may try it, and must not overflow."""
@@ -132,9 +132,9 @@ class ShotNoise(nn.Module):
         if n_frames >= self.taps:
             return self._convolve(around, self.kernel)
         moving, still = on_circle(self.kernel, n_frames)
-        # The mean square of few sparse numbers is mostly small, since the rare large one is among many: what counts as
-        # quiet has to shrink with their number, or a short loop would be half silent.
-        moved = self._convolve(around, moving, quiet=QUIET * n_frames / self.taps)
+        # The mean square of few sparse numbers is mostly small, since the rare large one is among many: the least
+        # power has to shrink with their number, or a short loop would fade half of the time.
+        moved = self._convolve(around, moving, least_power=LEAST_POWER * n_frames / self.taps)
         return moved + self._convolve(F.pad(z[:, :, n_frames:], (0, 1)), still)
 
     def match_marginals(self, g: Tensor) -> Tensor:
@@ -142,9 +142,9 @@ class ShotNoise(nn.Module):
         bounds, levels = (self.mean + self.spread * part for part in (self.bounds, self.clip_levels))
         return through_levels(g, self.mixture_levels, levels, bounds)
 
-    def _convolve(self, z: Tensor, frames: Tensor, *, quiet: float = QUIET) -> Tensor:
+    def _convolve(self, z: Tensor, frames: Tensor, *, least_power: float = LEAST_POWER) -> Tensor:
         """sum_k f_k e_{t-k} n_t of frames (taps, C, H, W), region by region: (B, R, T') -> (B, C, T, H, W)."""
-        weights = self._weigh(z, quiet=quiet)
+        weights = self._weigh(z, least_power=least_power)
         channels, height, width = self.mean.shape
         n_frames = self.n_frames(z.shape[2])
         g = z.new_zeros(len(z), channels, n_frames, height, width)
@@ -155,14 +155,14 @@ class ShotNoise(nn.Module):
             g[..., rows, columns] += part.transpose(1, 2)
         return g
 
-    def _weigh(self, z: Tensor, *, quiet: float = QUIET) -> Tensor:
+    def _weigh(self, z: Tensor, *, least_power: float = LEAST_POWER) -> Tensor:
         """How much of each of the clip's frames is in each new frame: (B, R, T') -> (B, R, T, taps)."""
         e = sparse(z, self.config.sparsity).unfold(2, self.taps, 1).flip(3)  # e_{t-k} at k
         if not self.config.sparsity:
             return e
         window = fade(self.taps, self.config.fade).to(e)
         power: Tensor = (e * window).square().mean(3, keepdim=True)
-        return e * (power + quiet).rsqrt()
+        return e * (power + least_power).rsqrt()
 
     def _fit(self, y: Tensor) -> None:
         """Fit kernel and curves to brightness and colour (T, C, H, W)."""

@@ -86,7 +86,7 @@ def already_loops(clip: Clip) -> bool:
     The step across the seam is divided by the mean of the two beside it, which makes it blind to how lively the clip
     is there, and must not exceed the 95th percentile of this ratio along the clip (or 1.15). Nor may cuts from any
     frame back to any earlier one pass this test in more than one of ten cases: in a fire that forgets within a frame
-    every cut is as good as a seam, and that it loops cannot be told.
+    every cut is as good as a seam, and whether it loops cannot be decided.
     """
     if clip.n_frames < 8:
         return False

@@ -39,7 +39,7 @@ def frame_distances(clip: Clip) -> Tensor:
 
 
 def typical_step(distances: Tensor) -> float:
-    """The median distance of successive frames, the unit in which jumps are told; at least half a grey level."""
+    """The median distance of successive frames, the unit in which jumps are measured; at least half a grey level."""
     return max(LEVEL, float(distances.diagonal(1).median()))
 
 

@@ -1,4 +1,4 @@
-"""How a layer hears a condition."""
+"""How a condition enters a layer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 def beside(x: Tensor, cond: Tensor) -> Tensor:
     """The condition as further channels of x: (B, C, t, h, w), (B, K, T, H, W) -> (B, C+K, t, h, w).
 
-    It is averaged to the grid of x, so that a layer hears no more of it than it can say.
+    It is averaged to the grid of x, so that a layer sees it as coarsely as its own input.
     """
     if not cond.shape[1]:
         return x  # a copy of it would cost as much as a layer
