@@ -11,8 +11,8 @@ class StepInfo:
 
     Attributes:
         iteration: counted from 1.
-        gap: mean f(y_obs) - mean f(y_rev), how far apart the descriptor scores data and samples; oscillates around 0 in a
-            healthy training.
+        gap: mean f(y_obs) - mean f(y_rev), by which the descriptor separates data from samples; oscillates around 0
+            in a healthy training.
         energy: mean U(y_rev).
         gen_loss: mean squared distance of g(z) from the revised sample, over 2 gen_std^2.
         move: root-mean-square distance that the Langevin dynamics moved the samples.

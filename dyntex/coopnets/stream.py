@@ -1,8 +1,8 @@
 """Synthesis of any length in constant memory: one chunk after another, without a seam.
 
-The generator's latents are white in time, so they are drawn as they are needed and dropped when no frame depends on them
-any more: the frames are those that one long pass would give. The Langevin revision of a chunk sees, on its left, the
-frames that were already given away, held as they are, and on its right as many frames of the future as the
+The generator's latents are white in time, so they are drawn as they are needed and dropped when no frame depends on
+them any more: the frames are those that one long pass would give. The Langevin revision of a chunk sees, on its left,
+the frames that were already given away, held as they are, and on its right as many frames of the future as the
 descriptor's gradient depends on, which are revised with it and then made anew as a part of the next chunk.
 """
 

@@ -14,8 +14,8 @@ from dyntex.networks.layers.full_frame import FullFrameConv, FullFrameConvTransp
 def initialise(module: nn.Module, std: float, rng: torch.Generator) -> None:
     """N(0, std^2) weights and zero biases; ``std`` = 0 takes 1/sqrt(fan-in) layer by layer.
 
-    The fan-in counts the weights of one output channel. In a full-frame transposed layer a pixel depends on only one H*W-th
-    of them, so such a layer starts that much (in power) quieter than the others.
+    The fan-in counts the weights of one output channel. In a full-frame transposed layer a pixel depends on only one
+    H*W-th of them, so the power of what such a layer makes is that much less at the start.
     """
     for layer in module.modules():
         if isinstance(layer, Conv | FullFrameConv | ConvTranspose | FullFrameConvTranspose):
