@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -179,6 +180,15 @@ def test_the_rules_have_no_circle():
     for room, below in MAY.items():
         for other in below - {"dyntex"}:
             assert room not in MAY[other]
+
+
+def test_the_page_of_the_architecture_has_these_rules():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(dyntex\.\w+)` \| (.+) \|$", page, flags=re.MULTILINE)
+    written = {room: set(re.findall(r"`(\w+)`", below)) for room, below in rows if room != "dyntex.cli"}
+    rules = {room: {name.removeprefix("dyntex.") for name in below} for room, below in MAY.items()}
+    rules["dyntex.experiment"].add("baselines")
+    assert written == rules
 
 
 def test_the_reader_of_imports_sees_what_it_should(tmp_path: Path):
