@@ -27,7 +27,8 @@ def synthesize(
     method: Annotated[
         str,
         typer.Option(
-            help="coop (cooperative training), or a baseline: lds, fft-lds, hosvd, kpcr, video-texture, patch-nn."
+            help="coop (cooperative training); or without training: shot-noise, lds, fft-lds, hosvd, kpcr, "
+            "video-texture, patch-nn."
         ),
     ] = "coop",
     preset: options.Preset = None,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from baselines import METHODS as BASELINES
 from dyntex.coopnets.model import CoopNets
 from dyntex.errors import UsageError, suggest
+from dyntex.method import Method
 
 COOP = "coop"
 """The name of cooperative training, the one method that has presets, iterations and models to save."""
 
-METHODS: Mapping[str, type[Any]] = {COOP: CoopNets, **BASELINES}
+METHODS: Mapping[str, type[Method]] = {COOP: CoopNets, **BASELINES}
 """The class of each method; ``METHODS[name].capabilities()`` says what it can do."""
 
 

@@ -48,7 +48,7 @@ class Result:
 
     output: Path | None
     clip: Clip | None
-    model: CoopNets | Method | None
+    model: Method | None
     facts: dict[str, Any]
 
 

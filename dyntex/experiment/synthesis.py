@@ -170,7 +170,7 @@ def synthesize(
         scorer = Scorer.for_source(clip, source, start=start, n_frames=n_frames) if score else None
         about = {"source": without_folders(session.name), "start": start, "clip_frames": clip.n_frames}
 
-        fitted: CoopNets | Method
+        fitted: Method
         if method == COOP:
 
             def rehearsal(model: CoopNets) -> float:

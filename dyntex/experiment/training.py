@@ -82,7 +82,7 @@ def fit(
     device: str = "auto",
     precision: PrecisionName | None = None,
     progress: Progress = SILENT,
-) -> CoopNets | Method:
+) -> Method:
     """Fit a method to a clip, in memory; nothing is written. :func:`train` does it in a run folder, resumably.
 
     Args:
@@ -144,8 +144,7 @@ def fit(
         if method != COOP:
             if len(data.clips) > 1:
                 METHODS[method].capabilities().require("sets", asked="a set of clips", method=method)
-            fitted: Method = METHODS[method].fit(data.clips[0], rng=generator(seed, "train", place))
-            return fitted
+            return METHODS[method].fit(data.clips[0], rng=generator(seed, "train", place))
         return _cooperate(session, data, budget=allowed)
 
 
