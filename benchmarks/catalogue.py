@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.configuration import CONFIG, claim, study_of, widen
-from benchmarks.study import Results, Study, finish, load_results, write
+from benchmarks.study import RESULTS, Results, Study, collect, finish, write
 from dyntex.coopnets.checkpoint import load_json
 from dyntex.errors import InputError
 
@@ -37,15 +37,21 @@ def find(name: str) -> type[Study]:
 
 
 def load(folder: Path) -> tuple[Study, Results]:
-    """The study of a folder, and its results so far.
+    """The study of a folder, and its results so far, of one that runs or was killed, too.
 
     Raises:
         InputError: it holds none.
     """
-    results = load_results(folder)
-    if results["study"] not in STUDIES:
-        raise InputError(f"{folder} holds a study {results['study']!r}, which is not known here")
-    return study_of(find(results["study"]), results["config"]), results
+    config = load_json(folder / CONFIG)
+    name = config.get("study") if isinstance(config, dict) else None
+    if name not in STUDIES:
+        raise InputError(f"{folder} holds no study that is known here: name the folder -o of a dyntex benchmark")
+    study = study_of(find(name), config)
+    results = collect(study, folder)
+    if (folder / RESULTS).exists():
+        held = load_json(folder / RESULTS)
+        results |= {key: held[key] for key in ("versions", "machine")}
+    return study, results
 
 
 def merge(folders: Sequence[Path], out: Path) -> tuple[Study, Results]:
@@ -76,6 +82,6 @@ def merge(folders: Sequence[Path], out: Path) -> tuple[Study, Results]:
 
 def _about(parts: Sequence[Results]) -> dict[str, Any]:
     """The versions and the machines of the parts, not those of the merging."""
-    machines = [part["machine"] for part in parts]
+    machines = [machine for part in parts for machine in part["machine"].get("several", [part["machine"]])]
     same = all(machine == machines[0] for machine in machines)
     return {"versions": parts[0]["versions"], "machine": machines[0] if same else {"several": machines}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable
 from typing import Any, Protocol, cast
@@ -63,7 +64,7 @@ def can(name: str, feature: Feature) -> bool:
 def settings_of(name: str, *, iterations: int | None, budget: float | None) -> dict[str, Any]:
     """What the numbers of a method depend on, besides the clip and the seed."""
     if not is_neural(name):
-        return {"name": name}
+        return {"name": name, "config": inspect.signature(METHODS[name].fit).parameters["config"].default}
     return {"config": neural_config(name, iterations=iterations), "budget": budget}
 
 

@@ -169,13 +169,20 @@ def _make(study: Study, cell: Cell, out: Path) -> Row:
 
 
 def finish(study: Study, out: Path) -> Results:
-    """Write ``results.json`` and the page of the rows that a folder holds, in the order of the cells."""
+    """Write ``results.json`` and the page of the rows that a folder holds."""
+    results = collect(study, out)
+    write(study, results, out)
+    return results
+
+
+def collect(study: Study, out: Path) -> Results:
+    """The results of a folder so far, its rows in the order of the cells, whenever they were made."""
     config = load_json(out / CONFIG)
     found = [cell.row(out) for cell in study.cells()]
     rows = [row for row in found if row is not None]
     about = environment()
     machine = {key: about[key] for key in ("platform", "processor_threads", "memory_bytes")}
-    results: Results = {
+    return {
         "schema_version": SCHEMA_VERSION,
         "study": study.name,
         "config": {key: value for key, value in config.items() if key not in ("study", "commands")},
@@ -185,8 +192,6 @@ def finish(study: Study, out: Path) -> Results:
         "complete": None not in found,
         "rows": rows,
     }
-    write(study, results, out)
-    return results
 
 
 def write(study: Study, results: Results, out: Path) -> None:
@@ -220,18 +225,6 @@ def name_of(row: Row) -> str:
 
 NAMES = ("task", "dataset", "trainer", "part", "model", "method", "clip", "mask", "real", "preset", "seed")
 """Columns that name a row."""
-
-
-def load_results(folder: Path) -> Results:
-    """What ``results.json`` of a folder holds.
-
-    Raises:
-        InputError: it is missing, or no such thing.
-    """
-    results = load_json(folder / RESULTS)
-    if not isinstance(results, dict) or results.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(f"{folder / RESULTS} is not the results of a benchmark of version {SCHEMA_VERSION}")
-    return results
 
 
 def _processor() -> str:

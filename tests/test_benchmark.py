@@ -20,6 +20,7 @@ from benchmarks.catalogue import merge
 from benchmarks.data import Source, find_clips, split_clip
 from benchmarks.methods import settings_of
 from benchmarks.model_cache import recall
+from benchmarks.record import Settings
 from benchmarks.study import RESULTS, Cell, Results, Shard, run
 from benchmarks.tasks import comparison
 from benchmarks.tasks.comparison import Comparison
@@ -184,6 +185,22 @@ def test_shards_are_a_partition_that_keeps_fits_whole(clips: list[Source]):
     fits = [[cell for cell in group if not cell.about["control"]] for part in parts for group in groups(part)]
     found = [[cell.about["task"] for cell in fit] for fit in fits if fit]
     assert found == [list(TINY["tasks"])] * 4  # 2 clips, 2 seeds
+
+
+def test_the_numbers_of_a_method_depend_on_its_settings_and_no_other_methods():
+    def settings(method: str, **budget: Any) -> Settings:
+        return Settings.of(settings_of(method, **({"iterations": None, "budget": None} | budget)))
+
+    assert settings("lds").agree(settings("lds", iterations=7))  # trained by no iterations
+    assert not settings("fast").agree(settings("fast", iterations=7))
+    assert not settings("fast").agree(settings("fast", budget=7.0))
+    assert settings("fast").agree(settings("coop"))  # by another name
+    assert not settings("lds").agree(settings("fft-lds"))
+    # A default that changes changes the method.
+    changed = settings("lds")
+    assert changed.defaults["config.noise"] == "fitted"
+    changed.defaults["config.noise"] = "none"
+    assert not settings("lds").agree(changed)
 
 
 def test_speed_takes_turns_between_the_methods():

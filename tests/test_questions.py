@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -31,7 +32,7 @@ from benchmarks.studies.questions.trainers import (
     negative_elbo,
     windows,
 )
-from benchmarks.study import PAGE, Row, load_results, run
+from benchmarks.study import PAGE, RESULTS, Row, run
 from dyntex.clip import Clip
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.state import TrainState
@@ -357,7 +358,7 @@ def test_a_sweep_is_resumed_and_its_page_is_of_its_cells(bars: Digits, tmp_path:
     assert [(row["dataset"], row["trainer"]) for row in told if "trainer" in row] == trainings
     assert [row["real"] for row in told if "real" in row] == ["training bars", "held-out digits"]
     assert all((tmp_path / name / trainer / "0" / "samples.png").exists() for name, trainer in trainings)
-    assert load_results(tmp_path) == results
+    assert json.loads((tmp_path / RESULTS).read_text()) == results
     (tmp_path / "bars" / "GAN" / "0" / "row.json").unlink()
     again = run(study, tmp_path, command="RUN")["rows"]
     assert [row for row in again if row.get("trainer") != "GAN"] == [

@@ -20,7 +20,7 @@ from benchmarks.configuration import quick_of
 from benchmarks.data import Source
 from benchmarks.record import Settings, load_record, save_record
 from benchmarks.report.markdown import Table
-from benchmarks.study import PAGE, RESULTS, Cell, Results, Row, Shard, path_of, run, setting
+from benchmarks.study import PAGE, RESULTS, Cell, Results, Row, Shard, page_of, path_of, run, setting
 from dyntex.errors import InputError, MissingDependencyError, UsageError
 
 
@@ -130,8 +130,12 @@ def test_parts_add_up_to_the_whole_and_keep_groups_together(tmp_path: Path, monk
     for i, part in enumerate(parts, start=1):
         study = Powers(CLIPS)
         assert not run(study, part, shard=Shard(i, 4), command="RUN")["complete"]
+        (part / RESULTS).unlink()  # as a kill leaves it, too
         groups = [path.split("/", 1)[1] for path in study.made]
         assert groups[::2] == groups[1::2]  # square and cube
+    known, so_far = catalogue.load(parts[1])
+    assert timeless(so_far) == timeless(whole)[2:4] + timeless(whole)[10:]
+    assert "| b c | 3 | 2 | 8 |" in page_of(known, so_far)
     study, merged = catalogue.merge(parts, tmp_path / "merged")
     assert timeless(merged) == timeless(whole)
     assert merged["complete"]
