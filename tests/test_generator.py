@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dyntex.coopnets.presets import FC_S_64, FC_S_128, PRESETS, ST_GENERATOR
 from dyntex.coopnets.state import networks
 from dyntex.errors import UsageError
-from dyntex.networks.architecture import ConvGeneratorConfig, Layer
+from dyntex.networks.architecture import ConvGeneratorConfig, Layer, Precision
 from dyntex.networks.conv_generator import ConvGenerator
 from dyntex.networks.layers import FullFrameConvTranspose
 
@@ -119,6 +119,25 @@ def test_in_evaluation_a_sample_does_not_depend_on_its_neighbours():
     torch.testing.assert_close(together[1:2], gen(z[1:2], none(z[1:2])))
     gen.train()
     assert (gen(z, none(z))[1:2] - together[1:2]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_frozen_generator_makes_the_same_and_takes_no_gradient(precision: Precision):
+    """In training too, whose batch statistics move the generator's own running ones."""
+    gen = ConvGenerator(WHOLE, (3, 8, 8, 8), rng=seeded(), precision=precision)
+    z = randn(2, *gen.latent_shape(8), seed=1).requires_grad_()
+    still, probe = gen.frozen(), randn(*gen(z, none(z)).shape, seed=2)
+    running = gen.norms[0].running_mean.clone()
+    ours, theirs = still(z, none(z)), gen(z, none(z))
+    assert torch.equal(ours, theirs)
+    mine, other = (torch.autograd.grad((y * probe).sum(), z)[0] for y in (ours, theirs))
+    torch.testing.assert_close(mine, other, rtol=0.0, atol=0.0)
+    assert not any(p.requires_grad for p in still.parameters())
+    assert all(p.requires_grad for p in gen.parameters())
+    assert not torch.equal(gen.norms[0].running_mean, running)
+    assert still.norms[0].running_mean is gen.norms[0].running_mean
+    kept = [p.data_ptr() == q.data_ptr() for p, q in zip(still.parameters(), gen.parameters(), strict=True)]
+    assert kept == [precision == "fp32" or p.ndim == 1 for p in gen.parameters()]
 
 
 def test_the_first_layers_are_torch_s_own_transposed_convolutions():

@@ -201,6 +201,9 @@ class LinearGenerator(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(2 * H * W, 3, generator=seeded(2)) * 0.3)
 
+    def frozen(self) -> LinearGenerator:
+        return self
+
     def forward(self, z: Tensor, cond: Tensor) -> Tensor:
         return torch.einsum("pd,bdt->bpt", self.weight, z[..., 0, 0]).view(len(z), 2, H, W, -1).movedim(-1, 2)
 

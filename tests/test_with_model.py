@@ -40,6 +40,9 @@ class Linear(nn.Module):
         super().__init__()
         self.a, self.b = (0.1 * torch.randn(C * (T + 1) * H * W, n, generator=rng(n)) for n in (D, 1))
 
+    def frozen(self) -> Linear:
+        return self
+
     def latent_shape(self, n_frames: int) -> tuple[int, ...]:
         return (D, 1, 1, 1)
 
@@ -55,6 +58,9 @@ def hills(z: Tensor) -> Tensor:
 
 class Hilly(nn.Module):
     """Those in every pixel, of one latent: what is brighter than all of them has a valley of U for each."""
+
+    def frozen(self) -> Hilly:
+        return self
 
     def latent_shape(self, n_frames: int) -> tuple[int, ...]:
         return (1, 1, 1, 1)

@@ -34,8 +34,10 @@ def posterior_energy(
         missing: broadcastable to ``y``, bool: pixels that are not compared.
     """
 
+    still = gen.frozen()
+
     def energy(z: Tensor) -> Tensor:
-        error = y - gen(z, cond)[:, :, : y.shape[2]]
+        error = y - still(z, cond)[:, :, : y.shape[2]]
         if missing is not None:
             error = error.masked_fill(missing, 0.0)
         u: Tensor = 0.5 * z.square().flatten(1).sum(1) + error.square().flatten(1).sum(1) / (2.0 * gen_std**2)

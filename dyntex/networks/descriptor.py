@@ -5,7 +5,6 @@ Xie et al. (2020), equation 1: p(y) ~ exp(f(y)) q(y), with q = N(m, s^2).
 
 from __future__ import annotations
 
-import copy
 from typing import Any, cast
 
 import torch
@@ -15,6 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from dyntex.errors import UsageError
 from dyntex.networks.architecture import FULL, DescriptorConfig, Head, Layer, Precision
+from dyntex.networks.frozen import frozen
 from dyntex.networks.generator import Layout
 from dyntex.networks.layers import OPEN, Axes, Conv, FullFrameConv, activate, beside, initialise
 from dyntex.textures.shot_noise import without_slow_mean, without_slow_scale
@@ -94,14 +94,8 @@ class Descriptor(nn.Module):
         return torch.stack([head(y, periodic, self.precision) for head in self.heads]).sum(0)
 
     def frozen(self) -> Descriptor:
-        """The same f for a sampler: its weights take no gradient, and are rounded once and not at every step."""
-        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
-        memo: dict[int, object] = {id(b): b for b in self.buffers()}
-        for p in self.parameters():
-            # Its own type where it is wider than float32's, as in a test of gradients.
-            cast = p.detach() if p.dtype == torch.float64 else p.detach().to(dtype)
-            memo[id(p)] = nn.Parameter(cast, requires_grad=False)
-        return copy.deepcopy(self, memo)
+        """The same f for a sampler; see :func:`dyntex.networks.frozen.frozen`."""
+        return frozen(self, self.precision)
 
     def reference_energy(self, y: Tensor) -> Tensor:
         """|y - m|^2 / 2 s^2, the part of the energy that is not learnt: (B, C, T, H, W) -> (B,)."""

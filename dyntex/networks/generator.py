@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dyntex.networks.architecture import Precision
+from dyntex.networks.frozen import frozen
 from dyntex.networks.layers import OPEN, Axes
 
 
@@ -53,6 +54,10 @@ class Generator(nn.Module, ABC):
 
         Along a periodic axis the end leads into the beginning.
         """
+
+    def frozen(self) -> Self:
+        """The same g for an inference of z; see :func:`dyntex.networks.frozen.frozen`."""
+        return frozen(self, self.precision)
 
     @abstractmethod
     def latent_shape(self, n_frames: int) -> tuple[int, ...]:
