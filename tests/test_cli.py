@@ -8,17 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
+import typer
 from commands import TINY, done, dyntex, tree
 from media_files import noise, write_video
 
+from dyntex.cli import app
 from dyntex.cli.console import ConsoleProgress
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import FAST
@@ -458,3 +462,28 @@ def test_completion_knows_the_commands() -> None:
         timeout=60,
     )
     assert outcome.stdout.split() == ["synthesize"]
+
+
+def options_of(command: Any, name: str = "dyntex") -> Iterator[tuple[str, str, str | None]]:
+    """(command, option, help) of all commands; hidden options are left out."""
+    for parameter in command.params:
+        if not getattr(parameter, "hidden", False):
+            yield from ((name, option, getattr(parameter, "help", None)) for option in parameter.opts)
+    for sub, inner in getattr(command, "commands", {}).items():
+        yield from options_of(inner, f"{name} {sub}")
+
+
+@pytest.mark.parametrize("option", ["--budget", "--langevin-steps", "--images", "--quality", "--loop", "--precision"])
+def test_an_option_means_the_same_in_every_command(option: str) -> None:
+    found = [(command, text) for command, name, text in options_of(typer.main.get_command(app)) if name == option]
+    assert found
+    assert len({text for _, text in found}) == 1, found
+
+
+def test_an_option_that_had_two_meanings_names_its_successors(tmp_path: Path) -> None:
+    assert "--steps" not in {name for _, name, _ in options_of(typer.main.get_command(app))}
+    refused = dyntex("sample", tmp_path, "-o", tmp_path / "a.mp4", "--steps", 3)
+    assert refused.code == 2
+    assert refused.err == (
+        "dyntex: --steps was renamed: use --langevin-steps K, or with --interpolate A B --images N\n"
+    )

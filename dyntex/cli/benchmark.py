@@ -37,7 +37,10 @@ Size = Annotated[int | None, typer.Option(help="Side of the square frames.", sho
 Frames = Annotated[int | None, typer.Option(help="Frames of a clip to learn from.", show_default="64; of tiles 60")]
 Seeds = Annotated[int | None, typer.Option(help="How many.", show_default="3; of loops 5")]
 Iterations = Annotated[int | None, typer.Option(help="Of the networks; by default the preset's, of loops 2.")]
-Budget = Annotated[float | None, typer.Option(help="Seconds to train a network, in place of --iterations.")]
+# Not --budget, which in other commands is the time of the whole command.
+Budget = Annotated[
+    float | None, typer.Option("--train-seconds", help="Seconds to train each network, in place of --iterations.")
+]
 Seconds = Annotated[float | None, typer.Option(help="Seconds of the processor to train a network.")]
 Models = Annotated[
     bool, typer.Option("--models/--no-models", help="Keep the trained networks, so that none is trained again.")

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from dyntex.cli.console import command_line
 from dyntex.errors import UsageError
-from dyntex.experiment.checks import MAX_SIDE, MIN_SIDE, check_numbers
-
-if TYPE_CHECKING:
-    import torch
-
-__all__ = ["check_numbers", "command_line"]
+from dyntex.experiment.checks import MAX_SIDE, MIN_SIDE
 
 Source = Annotated[
     str,
@@ -158,17 +152,6 @@ def renamed(old: str, new: str) -> Any:
             raise UsageError(f"{old} was renamed: use {new}")
 
     return typer.Option(old, hidden=True, callback=refuse)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of that name, for a benchmark; from here on the process computes at full speed."""
-    import torch
-
-    from dyntex import runtime
-
-    torch.set_flush_denormal(True)
-    runtime.keep_freed_memory()
-    return runtime.choose_device(name)
 
 
 def print_json(data: dict[str, Any]) -> None:
