@@ -117,15 +117,6 @@ class Copy:
         return _replay(self.clip, n_frames)
 
 
-def later_real(clip: Clip, n_train: int, n_frames: int) -> Clip:
-    """The real frames that follow the ``n_train`` ones that methods are fitted on: what an honest sample could be.
-
-    Raises:
-        InputError: the clip does not have ``n_train + n_frames`` frames.
-    """
-    return clip.segment(n_train, n_frames)
-
-
 def reversed_real(clip: Clip) -> Clip:
     """The real clip backwards: each frame perfect, each spectrum right, and motion the wrong way."""
     return Clip(clip.video.flip(1), clip.fps)

@@ -13,12 +13,11 @@ from baselines.controls import (
     MeanFrame,
     ShuffledFrames,
     WhiteNoise,
-    later_real,
     repeat_last,
     reversed_real,
 )
 from dyntex.clip import Clip
-from dyntex.errors import InputError, UsageError
+from dyntex.errors import UsageError
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -80,11 +79,8 @@ def test_white_noise_of_a_single_frame_is_still():
 
 def test_real_controls():
     clip = numbered(10)
-    assert numbers(later_real(clip, 4, 5)) == [4, 5, 6, 7, 8]
     assert numbers(reversed_real(clip)) == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
     assert numbers(repeat_last(clip, 3)) == [9, 9, 9]
-    assert {c.fps for c in (later_real(clip, 4, 5), reversed_real(clip), repeat_last(clip, 3))} == {clip.fps}
-    with pytest.raises(InputError, match="frames 8 to 11"):
-        later_real(clip, 8, 3)
+    assert {c.fps for c in (reversed_real(clip), repeat_last(clip, 3))} == {clip.fps}
     with pytest.raises(UsageError, match="0 frames"):
         repeat_last(clip, 0)

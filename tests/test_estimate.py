@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,7 +50,9 @@ def test_the_steps_asked_for_are_the_steps_run(monkeypatch: pytest.MonkeyPatch) 
         return energy(*arguments, **words)
 
     monkeypatch.setattr(t.des, "energy", counted)
-    assert module._iteration(t, y_obs, rng, n_steps=5) > 0.0
+    ticks = iter(range(100, 200))
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
+    assert module._iteration(t, y_obs, rng, n_steps=5) == 1.0  # from one look at the clock to the next
     assert calls == 5
     assert t.iteration == 1
 

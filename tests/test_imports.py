@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,7 +50,19 @@ def files() -> list[Path]:
     return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 
-every_file = pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
+def every_file(check: Callable[[Path], None]) -> Callable[[], None]:
+    """One test of a rule over all files, which names every file that breaks it."""
+
+    def test() -> None:
+        broken = []
+        for path in files():
+            try:
+                check(path)
+            except AssertionError as error:
+                broken.append(f"{path.relative_to(ROOT)}: {error}".splitlines()[0])
+        assert not broken, "\n".join(broken)
+
+    return test
 
 
 def room_of(module: str) -> str:
@@ -189,6 +201,14 @@ def test_the_page_of_the_architecture_has_these_rules():
     rules = {room: {name.removeprefix("dyntex.") for name in below} for room, below in MAY.items()}
     rules["dyntex.experiment"].add("baselines")
     assert written == rules
+
+
+def test_a_broken_rule_names_its_files():
+    def refuse(path: Path) -> None:
+        assert path.name != "clip.py", "no clip"
+
+    with pytest.raises(AssertionError, match=r"^dyntex/clip\.py: no clip"):
+        every_file(refuse)()
 
 
 def test_the_reader_of_imports_sees_what_it_should(tmp_path: Path):
