@@ -17,7 +17,7 @@ from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import PRESETS
 from dyntex.errors import UsageError, suggest
-from dyntex.method import Feature
+from dyntex.method import Capabilities, Feature
 
 COOP = "coop"
 """Another name of the preset ``fast``."""
@@ -29,7 +29,9 @@ class Fitted(Protocol):
     @property
     def n_parameters(self) -> int: ...
 
-    def synthesize(self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None) -> Clip: ...
+    def synthesize(
+        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
+    ) -> Clip: ...
 
     def predict(self, clip: Clip, n_frames: int) -> Clip: ...
 
@@ -56,9 +58,16 @@ def neural_config(name: str, *, iterations: int | None) -> CoopConfig:
     return config if iterations is None else config.replaced(iterations=iterations)
 
 
+def capabilities_of(name: str) -> Capabilities:
+    """What a method can do."""
+    if is_neural(name):
+        return CoopNets.capabilities(neural_config(name, iterations=None))
+    return METHODS[name].capabilities()
+
+
 def can(name: str, feature: Feature) -> bool:
     """Whether a method has a feature."""
-    return is_neural(name) or METHODS[name].capabilities().supports(feature)
+    return capabilities_of(name).supports(feature)
 
 
 def settings_of(name: str, *, iterations: int | None, budget: float | None) -> dict[str, Any]:

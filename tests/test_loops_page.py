@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from benchmarks.studies import loops
 from benchmarks.studies.loops import FEW, Draw, Loops, measure, ordinary_places, seams_shown
 from benchmarks.study import PAGE, run
 from dyntex.clip import Clip
+from dyntex.errors import UsageError
 from dyntex.media import read_clip
 
 
@@ -63,6 +65,8 @@ def test_the_page_has_a_row_for_each_clip(tmp_path: Path, monkeypatch: pytest.Mo
     assert text.count("\n| noise |") == 4
     assert "of 1)" in text
     assert "–" not in text
+    with pytest.raises(UsageError, match=r"a loop is not possible with kpcr, because .*: leave it out of --methods"):
+        replace(study, methods=("lds", "kpcr"))
     closed = [row["method"] for row in results["rows"] if "amplitude" in row]
     assert closed == ["lds", "fft-lds", "hosvd", "fast"]  # and not the open end
 

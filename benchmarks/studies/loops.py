@@ -15,19 +15,19 @@ from typing import Any, ClassVar
 
 import torch
 
-from baselines import METHODS
 from benchmarks.data import Source, clip_of, named
+from benchmarks.methods import capabilities_of, check_method, fit, settings_of
 from benchmarks.report.markdown import Table
 from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.clip import Clip
-from dyntex.coopnets.model import CoopNets
-from dyntex.coopnets.presets import FAST
 from dyntex.textures.loop_seam import ORDINARY, along, percentile, seam
 from dyntex.textures.stationarity import already_loops, spatial
 
-LINEAR = ("lds", "fft-lds", "hosvd")
 OPEN_END, REAL = "open end", "real clip"
-METHOD_NAMES = (*LINEAR, "fast", OPEN_END)
+OPEN_METHOD = "fft-lds"
+"""Whose free samples are the open ends."""
+AMPLITUDES = ("lds", "fast")
+"""Methods whose amplitudes are shown."""
 LENGTHS = (16, 32, 64)
 FEW = 2
 """Seeds over which amplitudes are averaged: they vary less than seams."""
@@ -43,8 +43,9 @@ class Loops:
     Attributes:
         clips: on which.
         size, frames: of the clips.
+        methods: those that loop, by name.
         seeds: how many, from 1.
-        iterations: of ``fast``.
+        iterations: of CoopNets.
     """
 
     name: ClassVar[str] = "loops"
@@ -52,25 +53,32 @@ class Loops:
     clips: tuple[Source, ...] = setting(is_sources=True, quick=("example:ripples",))
     size: int = setting(64, quick=32)
     frames: int = setting(64, quick=64)
+    methods: tuple[str, ...] = ("lds", "fft-lds", "hosvd", "fast")
     seeds: int = setting(5, quick=2)
     iterations: int = 2
+
+    def __post_init__(self) -> None:
+        for name in self.methods:
+            check_method(name)
+            capabilities_of(name).require("loop", asked="a loop", method=name, instead="leave it out of --methods")
 
     def cells(self) -> Iterator[Cell]:
         for source in self.clips:
             settings = {"clip": source.digest(), "size": self.size, "frames": self.frames}
-            for method in (*METHOD_NAMES, REAL):
-                own: dict[str, Any] = {} if method == REAL else {"seeds": self.seeds, "method": method}
-                if method == "fast":
-                    own["config"] = FAST.replaced(iterations=self.iterations)
-                about = {"clip": source.name, "method": method}
-                yield Cell(path_of(source.name, method), about, settings | own)
+            for name in (*self.methods, OPEN_END, REAL):
+                method = OPEN_METHOD if name == OPEN_END else name
+                own: dict[str, Any] = {}
+                if name != REAL:
+                    fitted = settings_of(method, iterations=self.iterations, budget=None)
+                    own = {"seeds": self.seeds, "method": fitted, "loop": name != OPEN_END}
+                yield Cell(path_of(source.name, name), {"clip": source.name, "method": name}, settings | own)
 
     def make(self, cell: Cell, out: Path) -> Row:
         method, source = cell.about["method"], named(self.clips, cell.about["clip"])
         clip = clip_of(source, cell.settings["clip"], size=self.size, n_frames=self.frames)
         if method == REAL:
             return texture(clip)
-        draw = fitted("fft-lds" if method == OPEN_END else method, clip, iterations=self.iterations)
+        draw = fitted(OPEN_METHOD if method == OPEN_END else method, clip, iterations=self.iterations)
         return measure(draw, clip, seeds=self.seeds, loop=method != OPEN_END)
 
     def page(self, results: Results) -> list[str | Table]:
@@ -80,11 +88,8 @@ class Loops:
 def fitted(method: str, clip: Clip, *, iterations: int) -> Draw:
     """A method that loops, fitted to a clip."""
     rng = torch.Generator().manual_seed(0)
-    if method in METHODS:
-        model = METHODS[method].fit(clip, rng=rng)
-        return lambda n, loop, rng: model.synthesize(n, rng=rng, loop=loop)
-    coop = CoopNets.fit(clip, FAST.replaced(iterations=iterations), rng=rng)
-    return lambda n, loop, rng: coop.synthesize(n, rng=rng, periodic=(loop, False, False))
+    model = fit(method, clip, rng=rng, iterations=iterations)
+    return lambda n, loop, rng: model.synthesize(n, rng=rng, loop=loop)
 
 
 def measure(draw: Draw, clip: Clip, *, seeds: int, loop: bool = True) -> Row:
@@ -140,11 +145,13 @@ def page(rows: Sequence[Row], config: Mapping[str, Any], *, command: str) -> lis
         return [[clip, *(show(cells.get((clip, name), {})) for name in columns)] for clip in clips]
 
     def amplitudes(clip: str) -> list[str]:
-        found = [cells.get((clip, name), {}).get("amplitude", {}) for name in ("lds", "fast")]
+        found = [cells.get((clip, name), {}).get("amplitude", {}) for name in shown]
         return [f"{by_length[str(n)]:.2f}" if by_length else "–" for by_length in found for n in LENGTHS]
 
-    names = [*LINEAR, "fast", f"*{OPEN_END} (fft-lds)*"]
-    real, own = (lines(lambda row, key=key: seams_shown(row.get(key)), METHOD_NAMES) for key in ("real", "own"))  # type: ignore[misc]
+    shown = [name for name in AMPLITUDES if name in config["methods"]] or config["methods"]
+    names = [*config["methods"], f"*{OPEN_END} ({OPEN_METHOD})*"]
+    drawn = [*config["methods"], OPEN_END]
+    real, own = (lines(lambda row, key=key: seams_shown(row.get(key)), drawn) for key in ("real", "own"))  # type: ignore[misc]
     places = lines(lambda row: f"{100 * row['ordinary']:.0f} %" if row else "–", [REAL])
     kinds = [(clip, cells[clip, REAL]) for clip in clips if (clip, REAL) in cells]
     return [
@@ -168,7 +175,7 @@ def page(rows: Sequence[Row], config: Mapping[str, Any], *, command: str) -> lis
         + ", ".join(map(str, LENGTHS))
         + " frames.",
         Table(
-            ["clip", *(f"{name}, {n}" for name in ("lds", "fast") for n in LENGTHS)],
+            ["clip", *(f"{name}, {n}" for name in shown for n in LENGTHS)],
             [[clip, *amplitudes(clip)] for clip in clips],
         ),
         "## What kind of texture",

@@ -64,6 +64,10 @@ RecoveryMethods = Annotated[
         "--methods", help="blend, kriging, texture, lds, interpolate, median, telea.", show_default="all of them"
     ),
 ]
+LoopMethods = Annotated[
+    list[str] | None,
+    typer.Option("--methods", help="Those that loop, or CoopNets by preset.", show_default="lds,fft-lds,hosvd,fast"),
+]
 Masks = Annotated[list[str] | None, typer.Option(help="An .npz of another mask, 1 where missing; repeat for more.")]
 Parts = Annotated[list[str] | None, typer.Option(help="digits, textures, sketch, text.", show_default="all of them")]
 SmallSize = Annotated[int | None, typer.Option("--size", help="Side of the square frames.", show_default="32")]
@@ -228,7 +232,12 @@ def faces(seconds: Seconds = None) -> None:
 
 @_command
 def loops(
-    clips: Clips = None, size: Size = None, frames: Frames = None, seeds: Seeds = None, iterations: Iterations = None
+    clips: Clips = None,
+    methods: LoopMethods = None,
+    size: Size = None,
+    frames: Frames = None,
+    seeds: Seeds = None,
+    iterations: Iterations = None,
 ) -> None:
     """How ordinary the step from the last frame of a loop to its first is."""
 
