@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+import PIL.Image
+
+from dyntex.media import read_clip
 
 RED = (200, 40, 30)  # a saturated colour: BT.601 and BT.709 disagree on it by 13 levels
+QUADRANTS = np.zeros((16, 24, 3), np.uint8)  # red, green over blue, white
+QUADRANTS[:8, :12], QUADRANTS[:8, 12:] = (255, 0, 0), (0, 255, 0)
+QUADRANTS[8:, :12], QUADRANTS[8:, 12:] = (0, 0, 255), (255, 255, 255)
 KR_KB = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}  # ITU-R BT.601 and BT.709, luma of red and of blue
 
 
@@ -78,3 +86,16 @@ def yuv420(
     planes[height : height * 5 // 4] = cb
     planes[height * 5 // 4 :] = cr
     return planes
+
+
+def notices(source: Path, **options: Any) -> tuple[np.ndarray, list[str]]:
+    """Frames as (T, H, W, C) levels of 255, and what was said."""
+    said: list[str] = []
+    clip = read_clip(source, notice=said.append, **options)
+    return (clip.video.permute(1, 2, 3, 0).numpy() + 1) * 127.5, said
+
+
+def encoded(frame: np.ndarray, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(frame).save(buffer, kind)
+    return buffer.getvalue()

@@ -159,3 +159,61 @@ def test_nothing_is_unpickled(clip: Clip, tmp_path: Path):
     np.save(tmp_path / "m.npy", np.array([object()]), allow_pickle=True)
     with pytest.raises(InputError, match=r"m\.npy"):
         read_mask(str(tmp_path / "m.npy"), clip)
+
+
+def saved(folder: Path, levels: np.ndarray, mode: str, kind: str) -> str:
+    """A mask of one frame as an image of a mode and a kind."""
+    path = folder / f"m.{kind}"
+    if mode == "I;16":
+        PIL.Image.fromarray(levels.astype(np.uint16)).save(path)
+    elif mode == "P":
+        image = PIL.Image.fromarray(levels.astype(np.uint8), "P")
+        image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0])  # objects by colours, of which 0 is none
+        image.save(path)
+    else:
+        PIL.Image.fromarray(levels.astype(np.uint8)).convert(mode).save(path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "values"),
+    [
+        ("L", "png", (0, 1)),
+        ("L", "png", (0, 1, 2, 3)),
+        ("L", "png", (0, 1, 255)),
+        ("L", "tif", (0, 77)),
+        ("RGB", "png", (0, 1)),
+        ("P", "png", (0, 1, 2, 3)),
+        ("P", "gif", (0, 1, 2, 3)),
+        ("1", "png", (0, 255)),
+        ("I;16", "png", (0, 1)),
+        ("I;16", "tif", (0, 5, 65535)),
+        ("L", "bmp", (0, 255)),
+    ],
+)
+def test_what_is_not_0_is_marked_in_every_format(
+    clip: Clip, tmp_path: Path, mode: str, kind: str, values: tuple[int, ...]
+) -> None:
+    shape = clip.height, clip.width
+    labels = np.random.default_rng(0).choice(values, shape, p=[0.7, *[0.3 / (len(values) - 1)] * (len(values) - 1)])
+    missing = read_mask(saved(tmp_path, labels, mode, kind), clip)
+    assert np.array_equal(missing[0].numpy(), labels > 0)
+
+
+def test_a_colour_painted_on_black_is_a_mask(clip: Clip, tmp_path: Path) -> None:
+    painted = np.zeros((clip.height, clip.width, 3), np.uint8)
+    painted[2:5, 2:5] = (200, 0, 0)  # whose mean is darker than mid-grey
+    PIL.Image.fromarray(painted).save(tmp_path / "m.png")
+    assert int(read_mask(str(tmp_path / "m.png"), clip)[0].sum()) == 9
+
+
+def test_grey_with_mid_tones_marks_what_is_bright(clip: Clip, tmp_path: Path) -> None:
+    ramp = np.broadcast_to(np.linspace(0, 255, clip.width), (clip.height, clip.width))
+    missing = read_mask(saved(tmp_path, ramp, "L", "png"), clip)
+    assert np.array_equal(missing[0].numpy(), np.floor(ramp) > 127)
+
+
+def test_dark_grey_of_many_shades_is_refused_with_the_remedy(clip: Clip, tmp_path: Path) -> None:
+    ramp = np.arange(clip.height * clip.width).reshape(clip.height, clip.width) % 100
+    with pytest.raises(InputError, match="save it as a black and white PNG"):
+        read_mask(saved(tmp_path, ramp, "L", "png"), clip)

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from dyntex.media.timing import measure, resample
+from dyntex.media.timing import measure, resample, steady
 
 MS = Fraction(1, 1000)
 NTSC = Fraction(30000, 1001)
@@ -68,8 +68,9 @@ def test_slow_change_of_rate_is_not_uniform() -> None:
 def test_a_burst_does_not_set_the_pace() -> None:
     ticks = [*range(500, 520), *range(1500, 11500, 1000)]  # 20 frames in 20 ms, then one a second
     timing = measure(ticks, tick=MS)
-    average = Fraction(29, 10)
-    assert timing.fps == 2 * average
+    assert abs(timing.fps - 1) < 0.01
+    assert measure([*range(0, 400, 40), *range(10_000, 11_000, 40)], tick=MS).fps == 25  # the most usual gap
+    assert measure(range(100), tick=MS).fps == 1000  # no burst, but a camera
 
 
 def test_too_few_times_leave_the_stated_rate_or_25() -> None:
@@ -109,3 +110,67 @@ def test_resample_agrees_with_brute_force(seed: int) -> None:
 def test_resample_of_a_uniform_source_changes_nothing() -> None:
     times = rounded(NTSC, 500, MS)
     assert list(resample(zip(times, range(500), strict=True), NTSC, tick=MS)) == list(range(500))
+
+
+# ---------------------------------------------------------------------------------------------- pauses and the like
+
+
+def seen(ticks: list[int], tick: Fraction = MS) -> tuple[Fraction, list[int]]:
+    """The rate of frames at those times, and which of them come out."""
+    timing = measure(ticks, tick=tick)
+    if timing.uniform:
+        return timing.fps, list(range(len(ticks)))
+    timed = steady(zip(ticks, range(len(ticks)), strict=True), timing.fps, tick=tick)
+    return timing.fps, list(resample(timed, timing.fps, tick=tick))
+
+
+@pytest.mark.parametrize("at", [1, 2, 30, 62, 63])
+@pytest.mark.parametrize("pause", [400, 10_000, 10**7])
+def test_a_pause_leaves_the_rate_and_every_frame_once(at: int, pause: int) -> None:
+    ticks = [40 * k + (pause if k >= at else 0) for k in range(64)]
+    assert seen(ticks) == (25, list(range(64)))
+    timing = measure(ticks, tick=MS)
+    assert timing.pauses == 1
+    assert timing.paused == pytest.approx((pause + 40) / 1000)
+
+
+def test_many_pauses_of_a_clip_that_also_drops_a_frame() -> None:
+    ticks = [40 * k + 7000 * (k // 10) for k in range(64) if k != 33]
+    fps, frames = seen(ticks)
+    assert fps == 25
+    assert frames == sorted([*range(63), 32])  # the one before is held
+
+
+def test_the_gap_after_a_pause_counts_with_it() -> None:
+    assert seen([0, 10_000, 10_080, 10_120, 10_160, 10_200]) == (25, list(range(6)))
+    assert seen([0, 40, 10_000, 10_080, 10_120, 10_160, 10_200, 10_280]) == (25, [0, 1, 2, 3, 4, 5, 6, 6, 7])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "tick", "fps"),
+    [
+        ((2, 3), Fraction(1001, 60_000), Fraction(24000, 1001)),  # film in fields, 2 and 3 of them
+        ((2, 3, 3, 2), Fraction(1001, 60_000), Fraction(24000, 1001)),
+        ((1, 1, 1, 2), Fraction(1, 30), Fraction(24)),  # the fifth frame of telecine was left out
+        ((2, 3, 2, 3, 2), Fraction(1, 60), Fraction(25)),
+        ((33, 50), MS, None),
+        ((*[1] * 23, 2), Fraction(1, 25), Fraction(24)),
+    ],
+)
+def test_telecine_is_one_rate_and_every_frame_once(
+    pattern: tuple[int, ...], tick: Fraction, fps: Fraction | None
+) -> None:
+    ticks = np.cumsum([0, *pattern * 8]).tolist()
+    found, frames = seen(ticks, tick)
+    assert found == (fps or found)
+    assert abs(float(found) / (len(pattern) / float(sum(pattern) * tick)) - 1) < 0.005
+    assert frames == list(range(len(ticks)))
+
+
+def test_a_clock_that_starts_anew_or_wraps_or_is_damaged_is_steadied() -> None:
+    anew = [*range(0, 400, 40), *range(0, 400, 40)]
+    wrapped = [2**33 - 80, 2**33 - 40, 0, 40, 80]
+    damaged = [0, 40, 999_999_999, 120, 160]
+    for times in (anew, wrapped, damaged):
+        timed = steady(zip(times, range(len(times)), strict=True), Fraction(25), tick=MS)
+        assert [time - times[0] for time, _ in timed] == [40 * k for k in range(len(times))]

@@ -10,6 +10,9 @@ from dyntex.cli import options
 from dyntex.cli.console import ConsoleProgress
 from dyntex.experiment.checks import check_numbers
 
+USUAL = (("mirrored", False), ("pixel_aspect", 1.0))
+"""What is not worth a line."""
+
 
 def info(
     source: Annotated[
@@ -43,7 +46,7 @@ def _show(about: dict[str, Any]) -> None:
                 "parts of the frame: motion differs by a factor of {motion}, swing {swing}, detail {detail}; "
                 "brightness by {brightness} standard deviations".format(**value)
             )
-        elif key not in ("cost", "schema_version") and value not in ("", None, {}):
+        elif key not in ("cost", "schema_version") and value not in ("", None, {}) and (key, value) not in USUAL:
             print(f"{key.replace('_', ' ')}: {', '.join(value) if isinstance(value, tuple) else value}")
     for row in about.get("cost", []):
         if "problem" in row:

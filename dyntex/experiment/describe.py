@@ -66,6 +66,7 @@ def describe(
 def _clip(source: str) -> dict[str, Any]:
     about = asdict(probe(source))
     about["fps"] = None if about["fps"] is None else float(about["fps"])
+    about["pixel_aspect"] = float(about["pixel_aspect"])
     return about | _kind(source, about["n_frames"])
 
 

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,8 @@ class Output:
         """The number of frames asked for; else as many as fill the grid; else None."""
         return asked or (math.prod(self.grid) if self.grid else None)
 
-    def check(self, shape: tuple[int, ...], *, n_frames: int) -> None:
-        """Check, before training, that a video made from a clip of that shape (C, T, H, W) can be written.
+    def check(self, shape: tuple[int, ...], *, n_frames: int, fps: Fraction) -> None:
+        """Check, before training, that a video made from a clip of that shape (C, T, H, W) and rate can be written.
 
         Raises:
             UsageError: it cannot; the message says why.
@@ -107,6 +108,7 @@ class Output:
             channels=channels,
             n_frames=n_frames,
             size=size,
+            fps=fps,
             background=self.background,
             grid=self.grid,
         )
@@ -124,7 +126,15 @@ class Output:
         progress.say(f"the clip is transparent and {self.place.suffix} is not: the result is {place}")
         return replace(self, word=str(place))
 
-    def write(self, chunks: Iterator[Clip], *, n_frames: int, settings: Mapping[str, Any], progress: Progress) -> None:
+    def write(
+        self,
+        chunks: Iterator[Clip],
+        *,
+        n_frames: int,
+        settings: Mapping[str, Any],
+        progress: Progress,
+        pixel_aspect: Fraction = Fraction(1),
+    ) -> None:
         """Write the video, with the settings that made it in its metadata."""
         about = {"dyntex": __version__, "command": self.command, **settings}
         write_stream(
@@ -135,5 +145,6 @@ class Output:
             metadata={"comment": json.dumps(about)},
             background=self.background,
             grid=self.grid,
+            pixel_aspect=pixel_aspect,
             notice=progress.say,
         )

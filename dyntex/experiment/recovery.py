@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from dyntex.inpainting import recover as fill
 from dyntex.inpainting.by_training import cooperate
 from dyntex.inpainting.masks import is_key, read_mask
 from dyntex.inpainting.with_model import complete
-from dyntex.media import Colour, read_clip
+from dyntex.media import Colour, probe, read_clip
 from dyntex.media.formats import FORMATS, ending_of
 from dyntex.media.paths import place_of
 from dyntex.random_streams import generator
@@ -105,7 +106,7 @@ def recover(
         with watch.timed("read"):
             clip = _read(damaged, progress)
             if output is not None:
-                output.check(tuple(clip.video.shape), n_frames=clip.n_frames)
+                output.check(tuple(clip.video.shape), n_frames=clip.n_frames, fps=clip.fps)
             missing = mask if isinstance(mask, Tensor) else read_mask(str(mask), clip, grow=grow)
         share = float(missing.float().mean())
         progress.say(
@@ -127,7 +128,13 @@ def recover(
         settings: dict[str, Any] = {"method": method, "seed": seed, "grow": grow}
         if output is not None:
             with watch.timed("write"):
-                output.write(iter([whole]), n_frames=whole.n_frames, settings=settings, progress=progress)
+                output.write(
+                    iter([whole]),
+                    n_frames=whole.n_frames,
+                    settings=settings,
+                    progress=progress,
+                    pixel_aspect=probe(damaged).pixel_aspect if isinstance(damaged, str | Path) else Fraction(1),
+                )
     facts = session.facts(
         output=None if output is None else output.place,
         fps=whole.fps,

@@ -98,7 +98,7 @@ def sample(
             fitted = ends.resized(fitted, wanted, rng=session.rng("layout"))
         n_frames = asked or conditioning.n_frames or fitted.shape[1]
         cond = conditioning.volume(fitted, n_frames)
-        output.check(fitted.shape, n_frames=n_frames)
+        output.check(fitted.shape, n_frames=n_frames, fps=fitted.fps)
         ends.check_length(n_frames, fitted.config)
         progress.say(f"synthesizing {n_frames} frames")
         settings: dict[str, Any] = {"iterations": fitted.iterations, "langevin_steps": langevin_steps}

@@ -33,8 +33,9 @@ from dyntex.experiment.session import (
 )
 from dyntex.experiment.settings import choose_config
 from dyntex.experiment.training_set import preset_of
-from dyntex.media import Colour, Grid, sheet, side_by_side, write_clip, write_png
+from dyntex.media import Colour, Grid, check_fits, sheet, side_by_side, write_clip, write_png
 from dyntex.media.atomic import check_place
+from dyntex.media.sheet import BESIDE_GAP
 from dyntex.method import Method
 from dyntex.runtime import choose_device, full_speed
 
@@ -163,7 +164,8 @@ def synthesize(
         if out is None:
             output = output.with_alpha(clip.channels, progress)
         n_frames = output.n_frames(frames_asked(frames, seconds, clip.fps)) or clip.n_frames
-        output.check(tuple(clip.video.shape), n_frames=n_frames)
+        output.check(tuple(clip.video.shape), n_frames=n_frames, fps=clip.fps)
+        previews.check(clip)
         ends.check_length(n_frames, chosen if method == COOP else None)
         if method == COOP:
             ends.check_clip(clip, chosen)
@@ -244,6 +246,11 @@ class Previews:
         for path in (sheet, side):
             check_place(path, overwrite=output.overwrite)
         return cls(sheet, side, run)
+
+    def check(self, clip: Clip) -> None:
+        """Refuse, before training, what the side-by-side preview cannot hold."""
+        size = clip.height, 2 * clip.width + BESIDE_GAP
+        check_fits(self.side, channels=3, n_frames=clip.n_frames, size=size, fps=clip.fps)
 
 
 def _fit_baseline(session: Session, run: Run, method: str, clip: Clip, about: dict[str, Any]) -> Method:

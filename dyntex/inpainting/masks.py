@@ -23,6 +23,10 @@ KEY = re.compile(r"#[0-9a-fA-F]{6}")
 KEY_TOLERANCE = 40
 """Levels of 255 by which each channel may miss the key: lossy video changes a painted colour, most at its edges."""
 ARRAYS = (".npy", ".npz")
+GREY_TOLERANCE = 12
+"""Levels of 255 by which lossy colours of a grey picture differ."""
+FAINT, FEW = 16, 32
+"""Levels by which black and white may be missed in a picture of more than so many shades."""
 
 
 def is_key(source: str) -> bool:
@@ -35,7 +39,7 @@ def read_mask(source: str, clip: Clip, *, grow: int = 0) -> Tensor:
 
     Args:
         source: an image, for all frames alike; a video or folder with a frame for each of the clip's, missing where
-            they are brighter than mid-grey (lossy ones are not quite black and white); an ``.npy`` or ``.npz`` of
+            :func:`marked` says; an ``.npy`` or ``.npz`` of
             (H,W) or (T,H,W) (the array named ``mask``, or the only one), missing where it is not 0; or a colour key
             ``#rrggbb``, missing where every channel is within ``KEY_TOLERANCE`` levels of it.
         clip: what is damaged; the mask must be of its size and length.
@@ -52,8 +56,8 @@ def read_mask(source: str, clip: Clip, *, grow: int = 0) -> Tensor:
     elif place_of(source).suffix.lower() in ARRAYS:
         missing = read_array(place_of(source))
     else:
-        # Grey, and brighter than half; one frame more than the clip has, so that a mask that is too long is noticed.
-        missing = read_clip(source, n_frames=clip.n_frames + 1).video[:3].mean(0) > 0.0
+        # One frame more than the clip has tells a mask that is too long.
+        missing = marked(read_clip(source, n_frames=clip.n_frames + 1), name=source)
     if missing.shape[1:] != (clip.height, clip.width):
         raise InputError(
             f"the mask {source} has {missing.shape[2]}x{missing.shape[1]} pixels and the clip {clip.width}x"
@@ -67,6 +71,34 @@ def read_mask(source: str, clip: Clip, *, grow: int = 0) -> Tensor:
     missing = grown(missing, grow).expand(clip.n_frames, -1, -1).contiguous()
     check_mask(missing, name=f"the mask {source}")
     return missing
+
+
+def marked(mask: Clip, *, name: str) -> Tensor:
+    """Where a mask that was read as pictures marks its pixels: (T, H, W), bool.
+
+    Wherever it is not black: labels, objects by colours, 0 and 1. But grey with mid-tones, as soft edges and lossy
+    files have them, marks what is brighter than mid-grey.
+
+    Raises:
+        InputError: it is grey with mid-tones, none of them bright: what it marks cannot be told.
+    """
+    levels = (mask.video[:3] + 1.0) * 127.5
+    top = levels.amax(0)
+    shades = torch.unique(top)
+    few = len(shades) <= FEW and float(shades[0]) == 0.0  # as labels are, of which 0 is none; of 16 bits, 1 is a 257th
+    # Lossy colours are off by a few levels where grey was meant.
+    if bool((top - levels.amin(0) > GREY_TOLERANCE).any()):
+        return top > (0.0 if few else FAINT)
+    is_bright = float(shades[-1]) > 127.5
+    has_mid_tones = bool(((shades > FAINT) & (shades < 255.0 - FAINT)).any())
+    if few and not (is_bright and has_mid_tones):
+        return top > 0.0
+    if is_bright:
+        return levels.mean(0) > 127.5
+    raise InputError(
+        f"the mask {name} is dark grey in {len(shades)} shades, none brighter than mid-grey: save it as a black and "
+        "white PNG"
+    )
 
 
 def check_mask(missing: Tensor, *, name: str = "the mask") -> None:

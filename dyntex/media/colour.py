@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import av
-import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from dyntex.errors import InputError
+from dyntex.media.display import STRAIGHT, display_of
 from dyntex.media.footage import Image, Notice
+from dyntex.media.light import is_float, linear_to_rgb
 from dyntex.media.pixels import premultiplied
 
 # Measured: without the full-chroma and accurate-rounding flags, swscale is off by a level or two of 255.
@@ -26,6 +29,7 @@ MATRICES = {
 PACKED = {8: ("rgb24", "rgba"), 16: ("rgb48le", "rgba64le")}  # by bits; without and with alpha
 UNTAGGED = (0, 2, 3)  # 0 says RGB: on a YUV frame it is a tag left over
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+WIDE = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}  # table 2
 HD_HEIGHT, HD_WIDTH = 720, 1280
 
 
@@ -70,18 +74,45 @@ def is_tagged(frame: av.VideoFrame) -> bool:
     return matrix(frame)[0] == "rgb" or frame.colorspace not in UNTAGGED
 
 
-def to_rgb(frame: av.VideoFrame, notice: Notice) -> Image:
-    """A decoded frame of any pixel format to RGB, turned upright, in 16 bits where it has more than 8.
+@dataclass(frozen=True)
+class Shown:
+    """How the frames of a stream are displayed: what the container says of all of them.
+
+    Attributes:
+        crop: pixels to be cut off: top, bottom, left, right, of the frame as it is decoded.
+    """
+
+    crop: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    def cut(self, image: Image) -> Image:
+        """(H, W, C) as decoded, without what is not to be seen; a crop that leaves nothing is none."""
+        height, width = image.shape[:2]
+        top, bottom, left, right = self.crop
+        if top + bottom >= height or left + right >= width:
+            return image
+        return image[top : height - bottom, left : width - right]
+
+
+WHOLE = Shown()
+
+
+def to_rgb(frame: av.VideoFrame, notice: Notice, shown: Shown = WHOLE) -> Image:
+    """A decoded frame of any pixel format to RGB as it is displayed, in 16 bits where it has more than 8.
 
     Where the format has alpha there are four channels, the colours premultiplied. A file's alpha is taken for straight,
-    as all formats that are written here have it; FFmpeg knows of no other in what it reads.
+    as all formats that are written here have it; FFmpeg knows of no other in what it reads, but for OpenEXR's.
     """
-    if frame.color_trc in HDR_TRANSFERS:
-        notice(f"the video is HDR ({HDR_TRANSFERS[frame.color_trc]}); read as it is, without tone mapping")
-    if frame.interlaced_frame:
-        notice("the video is interlaced, and is read without deinterlacing")
+    _say(frame, notice)
+    display = display_of(frame)
+    if display.skew > STRAIGHT:
+        notice(f"the file asks for a turn by {display.skew} degrees beside a quarter, which is not made")
+    rgb = linear_to_rgb(frame, notice) if is_float(frame.format) else _converted(frame)
+    return display.apply(shown.cut(rgb))
+
+
+def _converted(frame: av.VideoFrame) -> Image:
     alpha, bits = has_alpha(frame.format), depth(frame.format)
-    rgb = frame.reformat(
+    rgb: Image = frame.reformat(
         format=PACKED[16 if bits > 8 else 8][alpha],
         src_colorspace=matrix(frame)[1],
         src_color_range=ColorRange.JPEG if is_full_range(frame) else ColorRange.MPEG,
@@ -90,12 +121,16 @@ def to_rgb(frame: av.VideoFrame, notice: Notice) -> Image:
         threads=1,  # measured at 1280x720: a second thread makes it slower
     ).to_ndarray()
     if not alpha:
-        return upright(rgb, frame.rotation)
+        return rgb
     if bits > 8:  # swscale shifts the alpha of YUV up, so that ProRes 4444 were nowhere opaque; spread it
         rgb[..., 3] |= rgb[..., 3] >> bits
-    return upright(premultiplied(rgb), frame.rotation)
+    return premultiplied(rgb)
 
 
-def upright(image: Image, rotation: int) -> Image:
-    """Turned counter-clockwise by ``rotation`` degrees, the display matrix's angle, which decoders do not apply."""
-    return np.ascontiguousarray(np.rot90(image, k=round(rotation / 90)))
+def _say(frame: av.VideoFrame, notice: Notice) -> None:
+    if frame.color_trc in HDR_TRANSFERS:
+        notice(f"the video is HDR ({HDR_TRANSFERS[frame.color_trc]}); read as it is, without tone mapping")
+    elif frame.color_primaries in WIDE:
+        notice(f"the video has {WIDE[frame.color_primaries]} primaries; its colours are taken for BT.709's")
+    if frame.interlaced_frame:
+        notice("the video is interlaced, and is read without deinterlacing")

@@ -100,7 +100,14 @@ def recipe_for(ending: str, *, alpha: bool, loop: bool) -> Recipe:
 
 
 def encode(
-    path: Path, frames: Iterator[Image], recipe: Recipe, *, fps: Fraction, quality: int, metadata: Mapping[str, str]
+    path: Path,
+    frames: Iterator[Image],
+    recipe: Recipe,
+    *,
+    fps: Fraction,
+    quality: int,
+    metadata: Mapping[str, str],
+    pixel_aspect: Fraction = Fraction(1),
 ) -> None:
     """Write frames of one size, RGB or RGB with straight alpha and of the recipe's bits, by the recipe."""
     options = dict(recipe.options)
@@ -120,6 +127,8 @@ def encode(
                 stream = container.add_stream(recipe.codec, rate=fps, options=options)
                 stream.height, stream.width, stream.pix_fmt = height, width, recipe.pixels
                 stream.codec_context.time_base = 1 / fps
+                if pixel_aspect != 1:
+                    stream.codec_context.sample_aspect_ratio = pixel_aspect
                 if recipe.is_yuv:
                     tag(stream)
             graph.push(av.VideoFrame.from_ndarray(image, format=packed))

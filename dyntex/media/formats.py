@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from dyntex.errors import UsageError
@@ -12,6 +13,8 @@ from dyntex.media.grid import Grid, check_grid, json_of
 from dyntex.media.paths import named
 from dyntex.media.pixels import Colour
 
+MILLISECONDS = Fraction(1000)  # frames a second that a clock of milliseconds tells apart
+LARGEST_INT = 2**31 - 1  # of what containers count a rate in
 FOLDER = ""  # the ending of a folder of PNGs
 FRAME = re.compile(r"\d{6,}\.png")
 
@@ -26,6 +29,9 @@ class Format:
         bits: of each colour.
         lossless: whether every colour of so many bits comes back as it was.
         loop: whether the file itself says that it is to be repeated.
+        fastest, slowest: frames a second; a GIF is slowed down to its fastest instead.
+        sides: the least and the most pixels of a side.
+        aspect: whether it says how wide a pixel is; Matroska could, but PyAV has no way to.
     """
 
     codec: str
@@ -33,16 +39,28 @@ class Format:
     bits: int
     lossless: bool = False
     loop: bool = False
+    fastest: Fraction = Fraction(100_000)
+    slowest: Fraction = Fraction(1, 1000)
+    sides: tuple[int, int] = (1, 65_535)
+    aspect: bool = False
 
 
 FORMATS = {
-    ".mp4": Format("H.264 4:2:0", alpha=0, bits=8),
-    ".webm": Format("VP9 4:2:0", alpha=8, bits=8),
-    ".mov": Format("ProRes 422 HQ, or 4444 with alpha", alpha=10, bits=10),
-    ".mkv": Format("FFV1 RGB", alpha=10, bits=10, lossless=True),
-    ".apng": Format("animated PNG", alpha=8, bits=8, lossless=True, loop=True),
-    ".webp": Format("animated WebP (VP8L)", alpha=8, bits=8, lossless=True, loop=True),
-    ".gif": Format("GIF, a palette for each frame", alpha=1, bits=8, loop=True),
+    ".mp4": Format("H.264 4:2:0", alpha=0, bits=8, sides=(1, 16_384), aspect=True),
+    ".webm": Format("VP9 4:2:0", alpha=8, bits=8, fastest=MILLISECONDS),
+    ".mov": Format("ProRes 422 HQ, or 4444 with alpha", alpha=10, bits=10, sides=(1, 65_534), aspect=True),
+    ".mkv": Format("FFV1 RGB", alpha=10, bits=10, lossless=True, fastest=MILLISECONDS),
+    ".apng": Format("animated PNG", alpha=8, bits=8, lossless=True, loop=True, fastest=MILLISECONDS),
+    ".webp": Format(
+        "animated WebP (VP8L)",
+        alpha=8,
+        bits=8,
+        lossless=True,
+        loop=True,
+        fastest=MILLISECONDS / 2,
+        sides=(1, 16_383),
+    ),
+    ".gif": Format("GIF, a palette for each frame", alpha=1, bits=8, loop=True, slowest=Fraction(1, 655)),
     ".png": Format("one image, or a sprite sheet and its JSON", alpha=8, bits=8, lossless=True, loop=True),
     ".npy": Format("NumPy (T,H,W,C) uint8", alpha=8, bits=8, lossless=True),
     FOLDER: Format("folder of PNGs", alpha=8, bits=8, lossless=True),
@@ -108,15 +126,26 @@ def check_fits(
     channels: int,
     n_frames: int,
     size: tuple[int, int],
+    fps: Fraction | None = None,
     background: Colour | None = None,
     grid: Grid | None = None,
 ) -> None:
-    """Whether a clip of that kind, of ``size`` (H, W), fits into an output.
+    """Whether a clip of that kind, of ``size`` (H, W) and ``fps`` frames a second, fits into an output.
 
     Raises:
         UsageError: it has alpha, the format none, and no background is given; the grid does not fit, or an image is to
-            hold several frames without one.
+            hold several frames without one; the format has no such rate or size.
     """
+    kind = FORMATS[ending_of(path)]
+    if fps is not None and n_frames > 1:
+        _check_rate(path, kind, fps)
+    if ending_of(path) == ".mkv" and size[1] == 1 < size[0]:  # which FFV1's encoder does not cut into slices
+        raise UsageError(f"{path} cannot hold frames of one column: end it in / for a folder of PNGs")
+    if not kind.sides[0] <= min(size) <= max(size) <= kind.sides[1]:
+        raise UsageError(
+            f"{path} cannot hold frames of {size[1]}x{size[0]}: sides are of {kind.sides[0]} to {kind.sides[1]} pixels "
+            "there; end it in / for a folder of PNGs, or choose another --size"
+        )
     if channels == 4 and background is None and not FORMATS[ending_of(path)].alpha:
         raise UsageError(
             f"{path} cannot hold the transparency that the clip has: end it in {CLEAR} or / for a folder, "
@@ -126,6 +155,16 @@ def check_fits(
         check_grid(grid, n_frames, size=size)
     elif ending_of(path) == ".png" and n_frames > 1:
         raise _one_image(path)
+
+
+def _check_rate(path: str | Path, kind: Format, fps: Fraction) -> None:
+    if max(fps.numerator, fps.denominator) > LARGEST_INT:
+        raise UsageError(f"{path} cannot play at {fps} frames a second, a fraction too fine to be written: round it")
+    if not kind.slowest <= fps <= kind.fastest:
+        raise UsageError(
+            f"{path} cannot play at {float(fps):.6g} frames a second, but at {float(kind.slowest):.3g} to "
+            f"{float(kind.fastest):g}: end it in .mp4, or in / for a folder of PNGs"
+        )
 
 
 def _one_image(path: str | Path) -> UsageError:

@@ -7,11 +7,17 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
 from dyntex.media import arrays, colour, stills, video
+from dyntex.media.colour import Shown
+from dyntex.media.container import crop, opened, side_data
+from dyntex.media.display import display_of
 from dyntex.media.footage import DEFAULT_FPS
 from dyntex.media.paths import place_of
 from dyntex.media.read import Kind, kind_of, read_clip
-from dyntex.media.timing import resample
+from dyntex.media.scan import scan
+from dyntex.media.timing import resample, steady
 
 CHEAP = 2**28  # bytes of a file whose packets are all looked at, to count its frames exactly
 GLANCE = 250  # frames looked at in a larger one
@@ -24,7 +30,10 @@ class MediaInfo:
     Attributes:
         kind: video, animation, image, folder, array or example.
         container, codec, pixel_format: FFmpeg's or Pillow's words; empty where there are none.
-        width, height: pixels, after ``rotation`` degrees counter-clockwise.
+        width, height: pixels as they are displayed: cut, and turned.
+        rotation: degrees counter-clockwise by which decoded frames are turned, after left and right are exchanged if
+            ``mirrored``.
+        pixel_aspect: width of a displayed pixel over its height.
         fps: None only for one image.
         n_frames: at ``fps``; None where counting them would mean reading a large file.
         matrix, range: ``bt709`` and the like, ``limited`` or ``full``; assumed where ``tagged`` is false.
@@ -42,6 +51,8 @@ class MediaInfo:
     codec: str = ""
     pixel_format: str = ""
     rotation: int = 0
+    mirrored: bool = False
+    pixel_aspect: Fraction = Fraction(1)
     matrix: str = "rgb"
     range: str = "full"
     tagged: bool = True
@@ -87,9 +98,9 @@ def probe(source: str | Path) -> MediaInfo:
                 metadata=first.metadata,
             )
         case Kind.IMAGE:
-            return _probe_image(path)
+            return _probe_image(path) if stills.is_image(path) else _probe_video(path, kind)
         case Kind.VIDEO:
-            return _probe_video(path)
+            return _probe_video(path, kind)
 
 
 def _probe_image(path: Path) -> MediaInfo:
@@ -112,25 +123,31 @@ def _probe_image(path: Path) -> MediaInfo:
         )
 
 
-def _probe_video(path: Path) -> MediaInfo:
-    frame = video.first_frame(path)
-    with video.opened(path) as (container, stream):
-        found = video.scan(container, stream, limit=None if path.stat().st_size <= CHEAP else GLANCE)
+def _probe_video(path: Path, kind: Kind) -> MediaInfo:
+    with opened(path) as (container, stream):
+        said = side_data(container, stream)
+        found = scan(container, stream, limit=None if path.stat().st_size <= CHEAP else GLANCE)
         timing = found.timing
         n_frames = None
         if found.whole:
             n_frames = found.n_packets if timing.uniform else _resampled(found.ticks, timing.fps, found.tick)
-        sideways = frame.rotation % 180 == 90
+        frame = video.first_frame(path, layered=found.layered)
+        display = display_of(frame)
+        decoded = np.empty((frame.height, frame.width, 0), np.uint8)
+        height, width = display.apply(Shown(crop(said)).cut(decoded)).shape[:2]
+        aspect = stream.sample_aspect_ratio or Fraction(1)
         return MediaInfo(
-            Kind.VIDEO.value,
-            frame.height if sideways else frame.width,
-            frame.width if sideways else frame.height,
-            timing.fps,
+            kind.value,
+            width,
+            height,
+            timing.fps if kind is Kind.VIDEO else None,
             n_frames,
             container=container.format.name,
             codec=stream.codec_context.name,
             pixel_format=frame.format.name,
-            rotation=frame.rotation % 360,
+            rotation=display.rotation,
+            mirrored=display.mirrored,
+            pixel_aspect=1 / aspect if display.transposed else aspect,
             matrix=colour.matrix(frame)[0],
             range="full" if colour.is_full_range(frame) else "limited",
             tagged=colour.is_tagged(frame),
@@ -141,4 +158,5 @@ def _probe_video(path: Path) -> MediaInfo:
 
 
 def _resampled(times: list[int], fps: Fraction, tick: Fraction) -> int:
-    return sum(1 for _ in resample(((time, None) for time in times), fps, tick=tick))
+    timed = steady(((time, None) for time in times), fps, tick=tick)
+    return sum(1 for _ in resample(timed, fps, tick=tick))

@@ -18,7 +18,7 @@ class Order:
         ending: which chooses the format.
         size: (H, W) of a frame.
         alpha: whether frames have a fourth channel in the file.
-        quality, loop, grid, metadata: as :func:`dyntex.media.write_stream` takes them.
+        quality, loop, grid, metadata, pixel_aspect: as :func:`dyntex.media.write_stream` takes them.
     """
 
     ending: str
@@ -30,6 +30,7 @@ class Order:
     loop: bool = True
     grid: Grid | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    pixel_aspect: Fraction = Fraction(1)
 
     @property
     def recipe(self) -> Recipe | None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import stat
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+import numpy as np
+
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
 from dyntex.media import arrays, stills, video
-from dyntex.media.footage import Footage, Notice, ignore
+from dyntex.media.footage import Footage, Image, Notice, ignore
 from dyntex.media.paths import place_of
 from dyntex.media.pixels import stacked
 from dyntex.media.resize import Size, fit, sides
 
 EXAMPLE = "example:"
+FEWEST = 8  # frames from which on it is worth saying that they mostly stand still
 
 
 class Kind(StrEnum):
@@ -61,7 +65,7 @@ def kind_of(source: str | Path) -> Kind:
         raise InputError(f"{source} is empty (0 bytes): export or download it again")
     if path.suffix.lower() in {".npy", ".npz"}:
         return Kind.ARRAY
-    return Kind.IMAGE if stills.is_image(path) else Kind.VIDEO
+    return Kind.IMAGE if stills.is_image(path) or video.is_picture(path) else Kind.VIDEO
 
 
 def read_clip(
@@ -113,17 +117,29 @@ def read_clip(
             raise InputError(
                 f"{source} changes size from {w0}x{h0} to {w}x{h} at frame {start + len(frames) - 1}: choose a size"
             )
+    _say_repeats(frames, source, notice)
     clip = Clip.from_levels(stacked(frames), found.fps)
     if clip.channels == 4:
         notice("the source has transparency, which is kept as a fourth channel")
     return clip
 
 
+def _say_repeats(frames: list[Image], source: str | Path, notice: Notice) -> None:
+    """Say it where a clip mostly stands still: a rate that is too high for what it shows, a slide show, a pause."""
+    pairs = list(pairwise(frames))
+    repeats = sum(np.array_equal(before, after) for before, after in pairs)
+    if len(frames) >= FEWEST and repeats > len(pairs) / 2:
+        notice(
+            f"{repeats} of the {len(frames)} frames of {source} are the same as the one before, so that little moves: "
+            "choose others with --start and --clip-frames, or export the clip at the rate at which it moves"
+        )
+
+
 def open_footage(path: Path, kind: Kind, *, start: int, n_frames: int | None, notice: Notice) -> Footage:
     """A source that is a file or a folder, ready to be iterated."""
     openers = {
         Kind.VIDEO: video.footage,
-        Kind.IMAGE: stills.footage,
+        Kind.IMAGE: stills.footage if kind is Kind.IMAGE and stills.is_image(path) else video.footage,
         Kind.FOLDER: stills.folder_footage,
         Kind.ARRAY: arrays.footage,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -11,12 +12,13 @@ import torch
 
 from dyntex.clip import Clip
 from dyntex.errors import InputError
-from dyntex.media import stills, video
+from dyntex.media import container, stills
 from dyntex.media.captions import read_captions
 from dyntex.media.footage import Notice, ignore, once
 from dyntex.media.paths import place_of
 from dyntex.media.read import Kind, kind_of, read_clip
 from dyntex.media.resize import Size
+from dyntex.media.results import without_results
 
 WORDS = {".csv", ".json", ".md", ".txt"}  # what lies beside the members and is none
 
@@ -120,7 +122,8 @@ def is_set(source: str | Path) -> bool:
 
 
 def _entries(folder: Path) -> list[Path]:
-    shown = (e for e in folder.iterdir() if not e.name.startswith(".") and e.suffix.lower() not in WORDS)
+    held = without_results(e for e in folder.iterdir() if not e.name.startswith("."))
+    shown = (e for e in held if e.suffix.lower() not in WORDS)
     return sorted(shown, key=stills.natural)
 
 
@@ -133,22 +136,33 @@ def _members(folder: Path, n_frames: int) -> Iterator[Path]:
 
 
 def _is_clip(folder: Path) -> bool:
-    """Whether a folder holds the frames of one clip: stills, and nothing that moves."""
+    """Whether a folder holds the frames of one clip: stills, and nothing that moves but, by a numbered series, less of
+    it, such as a preview.
+    """
     try:
-        stills.frames_of(folder)
+        frames = stills.frames_of(folder)
     except InputError:
         return False
-    return not any(_moves(entry) for entry in _entries(folder) if not entry.is_dir())
+    moving = sum(_moves(entry) for entry in _entries(folder) if not entry.is_dir())
+    return moving == 0 or (moving < len(frames) and is_series(frames))
+
+
+def is_series(frames: list[Path]) -> bool:
+    """Whether names differ in one number alone, as those of frames do: ``IMG_0001.png``, ``IMG_0002.png``."""
+    parts = [re.fullmatch(r"(.*?)(\d+)(\D*)", frame.stem) for frame in frames]
+    return None not in parts and len({(part[1], part[3]) for part in parts if part}) == 1
 
 
 def _moves(path: Path) -> bool:
     try:
         match kind_of(path):
             case Kind.IMAGE:
+                if not stills.is_image(path):
+                    return False  # one of FFmpeg's, such as OpenEXR
                 with stills.opened(path) as image:
-                    return getattr(image, "n_frames", 1) > 1
+                    return len(stills.frames_in(image)) > 1
             case Kind.VIDEO:
-                with video.opened(path):
+                with container.opened(path):
                     return True
             case _:
                 return True

@@ -8,27 +8,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
-import cv2
+import av
 import numpy as np
 import PIL.Image
-from PIL import ImageOps, ImageSequence
+from PIL import ImageSequence
 
 from dyntex.errors import InputError
-from dyntex.media.footage import DEFAULT_FPS, Footage, Image, Notice, check_pixels, window
+from dyntex.media.footage import DEFAULT_FPS, Footage, Image, Notice, check_pixels, once, window
+from dyntex.media.pictures import is_stream
 from dyntex.media.pixels import premultiplied
-from dyntex.media.timing import Timing, measure, resample
+from dyntex.media.results import without_results
+from dyntex.media.still_levels import EXIF_ORIENTATION, damaged, to_rgb, white_of
+from dyntex.media.timing import Timing, measure, resample, say_timing, steady
+
+try:
+    import pillow_heif
+except ImportError:  # there is no wheel of it for this machine
+    HEIF: tuple[str, ...] = ()
+else:
+    pillow_heif.register_heif_opener()
+    HEIF = ("HEIF",)
 
 # Named, because Pillow also takes MPEG video for one of its images, and guesses at formats that have no signature.
-FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "PPM", "JPEG2000")
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "PPM", "JPEG2000", *HEIF)
+ONE_IMAGE = ("MPO", "HEIF")  # a phone's photo, behind which lie previews, gain maps, depths and other takes
 TICKS = {"GIF": Fraction(1, 100), "PNG": Fraction(1, 120_000)}  # seconds; PNG's hold 1001/30000 and its like exactly
+COMPOSED = {"GIF": "gif", "PNG": "apng"}  # FFmpeg's names of what it composes better
 MILLISECOND = Fraction(1, 1000)
-EXIF_ORIENTATION = 0x0112  # the tag; its values 5 to 8 lie on a side
-MIRRORED_COLUMNS, MIRRORED_ROWS = (2, 3, 6, 7), (3, 4, 7, 8)  # once those that lie on a side are transposed
-DEEP = re.compile(r"(RGB|RGBA|LA);16[BLN]")  # Pillow's names of the stored pixels that it cuts to 8 bits
 # Browsers show a GIF's frame that asks for 10 ms or less, and any other's that asks for none, for 100 ms.
 SHORTEST, BROWSER_DELAY = 10, 100
 FPS_KEY = "dyntex:fps"  # a text chunk in each PNG of a folder, which has no rate otherwise
+NEW_SUBFILE_TYPE, PREVIEW_OR_MASK = 254, 0b101  # TIFF's tag of a page, and its bits of what is no frame
 
 
 @contextmanager
@@ -54,10 +66,6 @@ def opened(path: Path) -> Iterator[PIL.Image.Image]:
         yield image
 
 
-def damaged(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path} cannot be decoded ({' '.join(str(error).split())}): the image is damaged or cut short")
-
-
 def tick_of(image: PIL.Image.Image) -> Fraction:
     """Seconds to which the durations of an image's frames are written."""
     return TICKS.get(image.format or "", MILLISECOND)
@@ -65,85 +73,116 @@ def tick_of(image: PIL.Image.Image) -> Fraction:
 
 def upright_size(image: PIL.Image.Image) -> tuple[int, int]:
     """``(width, height)`` once it is turned by its EXIF tag; nothing is decoded."""
-    sideways = image.getexif().get(EXIF_ORIENTATION, 1) >= 5
+    # Pillow turns a TIFF itself, and says so from the beginning.
+    sideways = image.format != "TIFF" and image.getexif().get(EXIF_ORIENTATION, 1) >= 5
     return image.size[::-1] if sideways else image.size
 
 
 def is_image(path: Path) -> bool:
-    """Whether Pillow knows the file's signature."""
+    """Whether Pillow knows the file's signature, and it is not one of many pictures end to end."""
     try:
         with opened(path):
-            return True
+            pass
     except PIL.UnidentifiedImageError:
         return False
+    return not is_stream(path)
 
 
-def to_rgb(image: PIL.Image.Image) -> Image:
-    """The current frame as RGB, upright by its EXIF tag, in 16 bits where it has so many.
+def frames_in(image: PIL.Image.Image) -> list[int]:
+    """Which of the pictures in an image are its frames: all of an animation, one of a photo.
 
-    Where it has transparency there are four channels, the colours premultiplied.
-
-    Raises:
-        InputError: floating-point pixels, whose white nobody knows.
+    An animated PNG may carry a still for old readers. A TIFF's previews and masks are no frames, nor are pages of
+    another size than the largest.
     """
-    path = Path(getattr(image, "filename", "the image"))
-    try:
-        if (deep := _deep(image, path)) is not None:
-            return deep
-        turned = ImageOps.exif_transpose(image)
-        if turned.mode == "F":
-            raise InputError(f"{path} has floating-point pixels, which have no agreed white: convert it to 8 bits")
-        if turned.mode.startswith("I"):  # 16-bit grey; Pillow's own convert() would clip it at 255
-            grey = np.asarray(turned).clip(0, 65535).astype(np.uint16)
-            return np.repeat(grey[..., None], 3, axis=2)
-        if turned.has_transparency_data:
-            return premultiplied(np.asarray(turned.convert("RGBA")))
-        return np.array(turned.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise damaged(path, error) from error
-
-
-def _deep(image: PIL.Image.Image, path: Path) -> Image | None:
-    """A still of 16 bits and several channels, of which Pillow keeps the upper 8; None for any other."""
-    tiles = getattr(image, "tile", None) or [(None, None, None, "")]
-    stored = tiles[0][3]
-    kind = stored[0] if isinstance(stored, tuple) else stored
-    if getattr(image, "n_frames", 1) > 1 or not DEEP.fullmatch(str(kind)) or "transparency" in image.info:
-        return None  # a colour key among 16 bits is Pillow's to understand
-    image.load()  # for Pillow's word on damage: OpenCV passes over some of it
-    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
-        return None
-    orientation = image.getexif().get(EXIF_ORIENTATION, 1)
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    rows = slice(None, None, -1 if orientation in MIRRORED_ROWS else 1)
-    columns = slice(None, None, -1 if orientation in MIRRORED_COLUMNS else 1)
-    upright = pixels[rows, columns, [2, 1, 0, 3][: pixels.shape[2]]]
-    return premultiplied(upright) if upright.shape[2] == 4 else upright
+    if image.format in ONE_IMAGE:
+        return [image.tell()]
+    pages = list(range(getattr(image, "n_frames", 1)))
+    if image.format != "TIFF" or len(pages) == 1:
+        return pages[int(getattr(image, "default_image", False)) :]
+    sizes = {}
+    for page in pages:
+        image.seek(page)
+        tags: Any = getattr(image, "tag_v2", {})
+        if not int(tags.get(NEW_SUBFILE_TYPE, 0)) & PREVIEW_OR_MASK:
+            sizes[page] = image.size
+    image.seek(0)
+    if not sizes:
+        return [0]
+    largest = max(sizes.values(), key=lambda size: size[0] * size[1])
+    return [page for page, size in sizes.items() if size == largest]
 
 
 def footage(path: Path, *, start: int, n_frames: int | None, notice: Notice) -> Footage:
     """Frames of one image (T = 1, 25 frames per second), or of an animated one at its own rate."""
+    notice = once(notice)
     times = frame_times(path)
     timing = timing_of(path, times)
-    if not timing.uniform:
-        notice(f"the frame rate varies; frames were resampled to a constant {float(timing.fps):.4g} per second")
-    return Footage(timing.fps, window(_animation(path, times, timing), start, n_frames, name=path))
+    say_timing(timing, notice)
+    _say_left_out(path, notice)
+    return Footage(timing.fps, window(_animation(path, times, timing, notice), start, n_frames, name=path))
 
 
-def _animation(path: Path, times: list[int], timing: Timing) -> Iterator[Image]:
+def _say_left_out(path: Path, notice: Notice) -> None:
     with opened(path) as image:
-        # An animated PNG may carry a still for old readers, which is no frame of the animation.
-        frames = (
-            to_rgb(frame)
-            for i, frame in enumerate(ImageSequence.Iterator(image))
-            if i >= int(getattr(image, "default_image", False))
-        )
+        held, taken = getattr(image, "n_frames", 1), len(frames_in(image))
+        if held > taken + int(getattr(image, "default_image", False)):
+            what = "one is the photo" if image.format in ONE_IMAGE else f"{taken} are frames"
+            notice(f"the file holds {held} pictures, of which {what}; previews and the like are left out")
+
+
+def _animation(path: Path, times: list[int], timing: Timing, notice: Notice) -> Iterator[Image]:
+    with opened(path) as image:
+        tick = tick_of(image)
+        composer = COMPOSED.get(image.format or "") if len(times) > 1 else None
+        frames = _composed(path, composer) if composer else _pages(image, notice)
         if timing.uniform:
             yield from frames
         else:
-            yield from resample(zip(times, frames, strict=True), timing.fps, tick=tick_of(image))
+            timed = steady(_timed(path, times, frames), timing.fps, tick=tick)
+            yield from resample(timed, timing.fps, tick=tick)
+
+
+def _timed(path: Path, times: list[int], frames: Iterator[Image]) -> Iterator[tuple[int, Image]]:
+    try:
+        yield from zip(times, frames, strict=True)
+    except ValueError as error:
+        raise damaged(path, error) from error
+
+
+def _pages(image: PIL.Image.Image, notice: Notice) -> Iterator[Image]:
+    pages = frames_in(image)
+    white, sentence = None, ""
+    if image.format == "TIFF":
+        with opened(Path(getattr(image, "filename", ""))) as again:  # a page that was decoded forgets how it lies
+            white, sentence = white_of(_each(again, pages))
+    if white is not None:
+        notice(sentence)
+    for page in _each(image, pages):
+        yield to_rgb(page, white=white, notice=notice)
+
+
+def _each(image: PIL.Image.Image, pages: list[int]) -> Iterator[PIL.Image.Image]:
+    path = Path(getattr(image, "filename", "the image"))
+    for page in pages:
+        try:
+            if image.tell() != page:
+                image.seek(page)
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise damaged(path, error) from error
+        yield image
+
+
+def _composed(path: Path, kind: str) -> Iterator[Image]:
+    """Frames by FFmpeg, which clears, keeps and restores what lies below as browsers do; Pillow does not."""
+    try:
+        with av.open(f"file:{path}", format=kind) as container:
+            for frame in container.decode(video=0):
+                deep = max(component.bits for component in frame.format.components) > 8
+                rgba = frame.to_ndarray(format="rgba64le" if deep else "rgba")
+                opaque = int(rgba[..., 3].min()) == np.iinfo(rgba.dtype).max
+                yield rgba[..., :3] if opaque else premultiplied(rgba)
+    except av.FFmpegError as error:
+        raise damaged(path, error) from error
 
 
 def frame_times(path: Path) -> list[int]:
@@ -155,11 +194,12 @@ def frame_times(path: Path) -> list[int]:
     with opened(path) as image:
         tick = tick_of(image)
         times, now = [], Fraction(0)
+        pages = set(frames_in(image))
         try:
             for i, frame in enumerate(ImageSequence.Iterator(image)):
-                if i < int(getattr(image, "default_image", False)):
+                if i not in pages:
                     continue
-                if getattr(image, "n_frames", 1) > 1:
+                if len(pages) > 1:
                     frame.load()  # WebP knows a frame's duration only then
                 times.append(round(now / tick))
                 duration = Fraction(frame.info.get("duration", 0)).limit_denominator(100_000)
@@ -192,8 +232,8 @@ def frames_of(folder: Path) -> list[Path]:
     """
     PIL.Image.init()
     known = {ending for ending, kind in PIL.Image.registered_extensions().items() if kind in FORMATS}
-    files = (file for file in folder.iterdir() if file.suffix.lower() in known and not file.name.startswith("."))
-    paths = sorted(files, key=natural)
+    files = [file for file in folder.iterdir() if not file.name.startswith(".")]
+    paths = sorted((file for file in without_results(files) if file.suffix.lower() in known), key=natural)
     if not paths:
         raise InputError(f"{folder} is a folder with no images in it: give a folder of frames, such as 0.png, 1.png")
     return paths
@@ -207,27 +247,37 @@ def folder_fps(first: Path) -> Fraction:
 
 
 def folder_footage(folder: Path, *, start: int, n_frames: int | None, notice: Notice) -> Footage:
-    """The images of a folder as frames, in natural order (their first frames, where they are animated).
-
-    ``notice`` is not called: nothing is done to them.
-    """
+    """The images of a folder as frames, in natural order (their first frames, where they are animated)."""
+    notice = once(notice)
     paths = frames_of(folder)
     wanted = window(paths, start, n_frames, name=folder)
-    return Footage(folder_fps(paths[0]), _folder(wanted, paths[0]))
+    return Footage(folder_fps(paths[0]), _folder(wanted, paths, notice))
 
 
-def _folder(paths: Iterator[Path], first: Path) -> Iterator[Image]:
+def _folder(wanted: Iterator[Path], paths: list[Path], notice: Notice) -> Iterator[Image]:
+    first = paths[0]
     with _frame(first) as image:
         size = upright_size(image)
-    for path in paths:
+        deep = white_of([image])[0] is not None
+    # One white for all: that of each frame's own levels would flicker.
+    white, sentence = white_of(_first_pages(paths)) if deep else (None, "")
+    if white is not None:
+        notice(sentence)
+    for path in wanted:
         with _frame(path) as image:
-            frame = to_rgb(image)
+            frame = to_rgb(image, white=white, notice=notice)
         if frame.shape[1::-1] != size:
             raise InputError(
                 f"{path} is {frame.shape[1]}x{frame.shape[0]} pixels and {first.name} is {size[0]}x{size[1]}: "
                 "give a folder of frames of one size"
             )
         yield frame
+
+
+def _first_pages(paths: list[Path]) -> Iterator[PIL.Image.Image]:
+    for path in paths:
+        with _frame(path) as image:
+            yield image
 
 
 @contextmanager

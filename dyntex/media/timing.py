@@ -9,13 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from dyntex.media.footage import DEFAULT_FPS
+from dyntex.media.footage import DEFAULT_FPS, Notice
 
 Frame = TypeVar("Frame")
+Gaps = npt.NDArray[np.int64]
+
+PAUSE = 8  # intervals; shorter gaps are frames that were dropped, for which the one before is held
+ALIKE = 1.6  # telecine's gaps of 2 and 3 fields, in a rounded clock
+FASTEST = 300  # frames a second
+SAME = 0.15  # the share by which gaps that are meant to be the same differ, in a rounded clock
+LONGEST_PATTERN = 25  # gaps: one frame in 25 was left out
 
 # Rates that a rounded clock cannot express and that are meant where it comes close; whole ones are tried first.
 WHOLE = tuple(Fraction(rate) for rate in (10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 100, 120))
@@ -28,11 +36,15 @@ class Timing:
 
     Attributes:
         fps: frames per second.
-        uniform: frame k is shown at k / fps after the first, to within half an interval.
+        uniform: frame k is shown at k / fps after the first, to within half an interval, but for pauses.
+        pauses: how many gaps are longer than ``PAUSE`` intervals; they are left out.
+        paused: seconds of the longest.
     """
 
     fps: Fraction
     uniform: bool
+    pauses: int = 0
+    paused: float = 0.0
 
 
 def measure(ticks: Sequence[int], *, tick: Fraction, stated: Sequence[Fraction | None] = ()) -> Timing:
@@ -43,29 +55,77 @@ def measure(ticks: Sequence[int], *, tick: Fraction, stated: Sequence[Fraction |
         tick: seconds.
         stated: rates that the file claims, the most trusted first; taken where the times agree with them.
 
-    The rate of an irregular source is that of its ordinary intervals, so that a dropped frame leaves a repeated
-    frame and no other trace, but at most twice the average: a burst must not set the pace of a slow clip.
+    The most usual gap decides, not the span: a pause is no slower rate, a dropped frame leaves a repeated frame and no
+    other trace. Gaps that alternate by a pattern, as those of telecine do, are of one rate.
     """
     claims = [rate for rate in stated if rate]
     times = np.unique(np.asarray(ticks, dtype=np.int64))
     if len(times) < 2:
         return Timing(claims[0] if claims else DEFAULT_FPS, uniform=True)
     gaps = np.diff(times)
-    typical = float(np.median(gaps))
-    ordinary = gaps[(gaps > typical / 2) & (gaps < typical * 1.5)]
-    interval = Fraction(int(ordinary.sum()), len(ordinary)) if len(ordinary) else Fraction(typical)
-    drift = float(np.abs(times - times[0] - np.arange(len(times)) * float(interval)).max())
-    uniform = drift < interval / 2
+    ordinary = _ordinary(gaps, tick)
+    interval = Fraction(int(ordinary.sum()), len(ordinary))
+    long = gaps > PAUSE * float(interval)
+    pauses, paused = int(long.sum()), float(gaps[long].max(initial=0) * tick)
+    # Beside a pause a writer's times are often unsettled: the gap after it counts with it.
+    left_out = long | (np.concatenate([[False], long[:-1]]) & (gaps > 1.5 * float(interval)))
+    shown = np.where(left_out, float(interval), gaps)
+    uniform = _drift(shown, float(interval)) < interval / 2
+    if not uniform and (pattern := _pattern(gaps[~left_out])) is not None:
+        fps = _meant(pattern * tick, tick, claims, exact=False)
+        return Timing(fps, True, pauses, paused)
 
     # Within an unbroken run the errors of its times cancel, but for those of its two ends.
     jitter = max(1.0, float(np.abs(ordinary - float(interval)).max(initial=0.0)))
     runs = 1 + len(gaps) - len(ordinary)
     slack = Fraction(jitter) * runs / max(1, len(ordinary))
     fps = _meant(interval * tick, slack * tick, claims, exact=jitter == 1.0 and len(set(ordinary.tolist())) == 1)
-    if not uniform:
-        span = Fraction(int(times[-1] - times[0])) * tick
-        fps = min(fps, 2 * (len(times) - 1) / span)
-    return Timing(fps, uniform)
+    return Timing(fps, uniform, pauses, paused)
+
+
+def say_timing(timing: Timing, notice: Notice) -> None:
+    """What is done about times that are not those of a constant rate."""
+    if timing.pauses:
+        longest = (
+            f"{timing.paused:.3g} s" if timing.pauses == 1 else f"{timing.pauses}, the longest of {timing.paused:.3g} s"
+        )
+        notice(f"the file pauses ({longest}), which is left out: frames are {float(timing.fps):.4g} per second")
+    if not timing.uniform:
+        notice(f"the frame rate varies; frames were resampled to a constant {float(timing.fps):.4g} per second")
+
+
+def _ordinary(gaps: Gaps, tick: Fraction) -> Gaps:
+    """The gaps near the most usual length, the mean of as many as possible of which none is ``ALIKE`` times another.
+
+    Gaps of more than ``FASTEST`` frames a second are those of a burst, unless nearly all are.
+    """
+    slow = gaps[gaps.astype(float) * float(tick) >= 1 / FASTEST]
+    ordered = np.sort(slow if len(slow) > len(gaps) / 10 else gaps)
+    ends = np.searchsorted(ordered, ordered * ALIKE, side="right")
+    begin = int((ends - np.arange(len(ordered))).argmax())
+    usual = float(ordered[begin : ends[begin]].mean())
+    return gaps[(gaps > usual / 2) & (gaps < usual * 1.5)]
+
+
+def _drift(gaps: npt.NDArray[np.floating[Any]], interval: float) -> float:
+    """By how much, at most, times miss a uniform grid."""
+    times = np.concatenate([[0.0], np.cumsum(gaps)])
+    return float(np.abs(times - np.arange(len(times)) * interval).max())
+
+
+def _pattern(gaps: Gaps) -> Fraction | None:
+    """The mean gap of a pattern that repeats: 1 1 1 2 is 24 frames a second in the times of 30. None for no pattern."""
+    if (np.abs(gaps - np.median(gaps)) <= SAME * np.median(gaps)).mean() > 1 - 1 / (LONGEST_PATTERN + 1):
+        return None  # a gap that is another by chance
+    for length in range(2, min(LONGEST_PATTERN, len(gaps) // 3) + 1):
+        same = np.abs(gaps[length:] - gaps[:-length]) <= SAME * gaps[length:]
+        if same.mean() < 0.95:
+            continue
+        whole = gaps[: len(gaps) // length * length]
+        interval = Fraction(int(whole.sum()), len(whole))
+        if _drift(gaps.astype(float), float(interval)) < interval:
+            return interval
+    return None
 
 
 def _meant(interval: Fraction, slack: Fraction, claims: Sequence[Fraction], *, exact: bool) -> Fraction:
@@ -74,11 +134,31 @@ def _meant(interval: Fraction, slack: Fraction, claims: Sequence[Fraction], *, e
     def error(rate: Fraction) -> Fraction:
         return abs(1 / rate - interval)
 
-    measured = [1 / interval] if exact else []
+    measured = [rate for rate in (*WHOLE, *NTSC) if not error(rate)] + [1 / interval] * exact
     for rate in (*claims, *measured, *sorted(WHOLE, key=error), *sorted(NTSC, key=error)):
         if error(rate) <= slack:
             return rate
     return (1 / interval).limit_denominator(1001)
+
+
+def steady(frames: Iterable[tuple[int, Frame]], fps: Fraction, *, tick: Fraction) -> Iterator[tuple[int, Frame]]:
+    """Frames in order of presentation with times that go on: a pause, a jump back or a damaged time is one interval.
+
+    Their clock may start anew, where files were joined, or wrap around.
+    """
+    step = 1 / (fps * tick)
+    shift = Fraction(0)
+    before: int | None = None
+    paused = False
+    for time, frame in frames:
+        if before is not None:
+            gap = time - before
+            unsettled = paused and gap > 1.5 * step
+            paused = not 0 < gap <= PAUSE * step
+            if paused or unsettled:
+                shift += step - gap
+        before = time
+        yield round(time + shift), frame
 
 
 def resample(frames: Iterable[tuple[int, Frame]], fps: Fraction, *, tick: Fraction) -> Iterator[Frame]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
@@ -18,121 +17,34 @@ from av.video.stream import VideoStream
 
 from dyntex.errors import InputError
 from dyntex.media import colour
-from dyntex.media.footage import Footage, Notice, check_pixels, once, window
-from dyntex.media.timing import Timing, measure, resample
+from dyntex.media.colour import Shown
+from dyntex.media.container import choice, crop, opened, side_data, unheeded
+from dyntex.media.display import display_of
+from dyntex.media.footage import Footage, Notice, ignore, once, window
+from dyntex.media.scan import MP4, Scan, scan
+from dyntex.media.timing import resample, say_timing, steady
 
-NOT_VIDEO = {"tty", "bin", "xbin", "adf", "idf"}  # FFmpeg would draw a text file as a terminal
-NO_TIMESTAMPS = 0x0080  # AVFMT_NOTIMESTAMPS: a raw stream, whose times are FFmpeg's invention
-SEEKABLE = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")  # whose index makes a seek exact
-LOOK_AHEAD = 64  # packets; more than any codec's frames are out of order
+SEEKABLE = (MP4, "matroska,webm")  # whose index makes a seek exact
 FAR = 250  # frames before `start` that are decoded rather than sought over
-COMPLETE = Fraction(95, 100)  # of the promised frames: headers of AVI and Matroska are sometimes a little off
+ALPHA_TAG = "alpha_mode"
 
 
 @dataclass(frozen=True)
-class Scan:
-    """What the packets say, without decoding.
+class Decoded:
+    """A frame, and whether it is known to be damaged, or to build on one that is."""
 
-    Attributes:
-        ticks: sorted presentation times, in units of ``tick``; none for a raw stream, which has none.
-        tick: seconds.
-        n_packets: how many were seen, each a frame in all but odd streams.
-        timing: their rate.
-        missing_end: the frames that the file promises and that are not there (it was cut short), else 0.
-        whole: whether the scan went to the end of the file.
+    frame: av.VideoFrame
+    spoilt: bool = False
+
+
+def decoder(stream: VideoStream, *, layered: bool = False) -> av.VideoCodecContext:
+    """The stream's own decoder, but for VP8 and VP9 with alpha, of which FFmpeg's native decoders drop the alpha.
+
+    ``layered`` says that packets carry a second picture; the tag that should say so is not always there.
     """
-
-    ticks: list[int]
-    tick: Fraction
-    n_packets: int
-    timing: Timing
-    missing_end: int
-    whole: bool
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[tuple[av.container.InputContainer, VideoStream]]:
-    """The container and its first stream of moving pictures; FFmpeg's errors become one sentence.
-
-    Raises:
-        InputError: not a video, no video stream, or frames larger than are read.
-    """
-    try:
-        # The whitelist keeps a playlist that is named like a video from reaching for the network.
-        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace")
-    except (av.FFmpegError, ValueError) as error:
-        raise unreadable(path, error) from error
-    with container:
-        pictures = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
-        if container.format.name in NOT_VIDEO:
-            raise InputError(f"{path} is text, not video: give a video, an image, a folder of frames or an array")
-        if not pictures:
-            held = ", ".join(sorted({s.type for s in container.streams if s.type != "video"})) or "nothing"
-            raise InputError(f"{path} has no video stream (only {held}): give a file with moving pictures")
-        stream = pictures[0]
-        check_pixels(path, stream.codec_context.width, stream.codec_context.height)
-        yield container, stream
-
-
-def unreadable(path: Path, error: Exception) -> InputError:
-    reason = getattr(error, "strerror", None) or str(error)
-    return InputError(f"{path} cannot be read as video or image ({reason}): it is damaged, cut short or something else")
-
-
-def scan(container: av.container.InputContainer, stream: VideoStream, *, limit: int | None) -> Scan:
-    """The times of the first ``limit`` frames (of all for None), from the packets alone."""
-    ticks: list[int] = []
-    counted = hidden = 0  # hidden: what an edit list cuts away, but decoding needs
-    timed = not container.format.flags & NO_TIMESTAMPS
-    indexed = len(stream.index_entries)
-    whole, corrupt = True, False
-    wanted = None if limit is None else limit + LOOK_AHEAD
-    try:
-        for packet in container.demux(stream):
-            if packet.size == 0:
-                continue
-            if packet.is_discard:
-                hidden += 1
-                continue
-            if wanted is not None and counted >= wanted:
-                whole = False
-                break
-            corrupt |= packet.is_corrupt
-            counted += 1
-            time = packet.dts if packet.pts is None else packet.pts
-            if time is None:
-                timed = False
-            else:
-                ticks.append(time)
-    except av.FFmpegError:
-        corrupt = True  # what could be demuxed is judged below, and decoding meets the same place
-    ticks = sorted(ticks)[:limit] if timed else []
-    tick = stream.time_base or Fraction(1, av.time_base)
-    timing = measure(ticks, tick=tick, stated=(stream.guessed_rate, stream.average_rate))
-    covered = round((ticks[-1] - ticks[0]) * tick * timing.fps) + 1 if ticks else counted
-    promised = _promised(container.format.name, stream, indexed, timing.fps)
-    if container.format.name == SEEKABLE[0]:
-        missing = promised - counted - hidden
-    else:
-        missing = promised - covered if covered < promised * COMPLETE else 0
-    return Scan(ticks, tick, counted, timing, max(missing, int(corrupt)) if whole else 0, whole)
-
-
-def _promised(container: str, stream: VideoStream, indexed: int, fps: Fraction) -> int:
-    """The number of frames that the file's own header says it has; 0 where it does not say."""
-    if container == SEEKABLE[0]:
-        return indexed  # not stream.frames, which counts all that an edit list cuts away
-    length = stream.metadata.get("DURATION", "")  # Matroska's, "00:00:05.280000000"
-    if length.count(":") == 2:
-        hours, minutes, seconds = length.split(":")
-        return round((int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds.strip("\0"))) * fps)
-    return int(stream.frames)
-
-
-def decoder(stream: VideoStream) -> av.VideoCodecContext:
-    """The stream's own decoder, but for VP8 and VP9 with alpha, of which FFmpeg's native decoders drop the alpha."""
     context = stream.codec_context
-    if stream.metadata.get("alpha_mode") == "1" and context.name in {"vp8", "vp9"}:
+    tagged = any(key.lower() == ALPHA_TAG and value == "1" for key, value in stream.metadata.items())
+    if (tagged or layered) and context.name in {"vp8", "vp9"}:
         with_alpha = av.CodecContext.create(f"libvpx{'-vp9' if context.name == 'vp9' else ''}", "r")
         with_alpha.extradata = context.extradata
         context = with_alpha
@@ -142,24 +54,41 @@ def decoder(stream: VideoStream) -> av.VideoCodecContext:
 
 
 def decode(
-    container: av.container.InputContainer, stream: VideoStream, *, from_tick: int | None = None
-) -> Iterator[av.VideoFrame]:
+    container: av.container.InputContainer,
+    stream: VideoStream,
+    *,
+    layered: bool = False,
+    from_tick: int | None = None,
+    notice: Notice = ignore,
+) -> Iterator[Decoded]:
     """Frames in order of presentation, from the one shown at ``from_tick`` on.
 
-    Damage before the first frame is passed over (a recording of a broadcast begins in the middle of a group of
-    pictures); later damage is raised as PyAV's error once the frames before it are out.
+    Damage before the first sound frame is passed over, and said (a recording of a broadcast begins in the middle of a
+    group of pictures). Of later damage the decoder's own marks decide; what follows builds on it, until a sound key
+    frame. What cannot be decoded at all is raised as PyAV's error once the frames before it are out.
     """
-    context = decoder(stream)
+    context = decoder(stream, layered=layered)
     if from_tick is not None:
         container.seek(from_tick, stream=stream)
-    decoded = 0
+    sound = passed = 0
+    spoilt = False
     for frame, failure in _until_damage(container, stream, context):
-        if failure is not None and decoded:
+        if failure is not None and sound:
             raise failure
-        if frame is not None:
-            decoded += 1
-            if from_tick is None or frame.pts is None or frame.pts >= from_tick:
-                yield frame
+        if frame is None:
+            continue
+        if frame.key_frame and not frame.is_corrupt:
+            spoilt = False
+        elif frame.is_corrupt and (sound or frame.key_frame):
+            spoilt = True
+        if not sound and (spoilt or frame.is_corrupt):
+            passed += 1
+            continue
+        if passed and not sound:
+            notice(f"the first {passed} frames are damaged, or build on what is not there, and are passed over")
+        sound += 1
+        if from_tick is None or frame.pts is None or frame.pts >= from_tick:
+            yield Decoded(frame, spoilt)
 
 
 def _until_damage(
@@ -189,17 +118,28 @@ def _drained(context: av.VideoCodecContext) -> list[av.VideoFrame]:
     return frames
 
 
-def first_frame(path: Path) -> av.VideoFrame:
+def is_picture(path: Path) -> bool:
+    """Whether a file is one picture of a kind that FFmpeg reads and Pillow does not, such as OpenEXR."""
+    try:
+        with opened(path) as (container, stream):
+            if not container.format.name.endswith("_pipe"):
+                return False
+            return len([packet for packet in islice(container.demux(stream), 3) if packet.size]) == 1
+    except (InputError, av.FFmpegError):
+        return False
+
+
+def first_frame(path: Path, *, layered: bool = False) -> av.VideoFrame:
     """The first frame that can be decoded, which carries what PyAV shows of no stream: rotation, range and matrix.
 
     Raises:
         InputError: there is none.
     """
     with opened(path) as (container, stream):
-        frame = next(decode(container, stream), None)
-    if frame is None:
+        first = next(decode(container, stream, layered=layered), None)
+    if first is None:
         raise InputError(f"{path} has a video stream of which no frame can be decoded: it is damaged or cut short")
-    return frame
+    return first.frame
 
 
 def ended_early(path: Path, n_frames: int) -> InputError:
@@ -219,23 +159,34 @@ def footage(path: Path, *, start: int, n_frames: int | None, notice: Notice) -> 
     notice = once(notice)
     limit = None if n_frames is None else start + n_frames
     with opened(path) as (container, stream):
+        said = side_data(container, stream)
+        for sentence in (choice(container), unheeded(said)):
+            if sentence is not None:
+                notice(sentence)
         found = scan(container, stream, limit=limit)
         aspect = stream.sample_aspect_ratio or Fraction(1)
-    if aspect != 1 and first_frame(path).rotation % 180 == 90:
+    shown = Shown(crop(said))
+    if any(shown.crop):
+        notice(
+            "the file asks for its frames to be cut by {} rows at the top, {} at the bottom, {} columns at the left "
+            "and {} at the right, which is done".format(*shown.crop)
+        )
+    if aspect != 1 and display_of(first_frame(path, layered=found.layered)).transposed:
         aspect = 1 / aspect
-    if not found.timing.uniform:
-        notice(f"the frame rate varies; frames were resampled to a constant {float(found.timing.fps):.4g} per second")
-    frames = (colour.to_rgb(frame, notice) for frame in _wanted(path, found, start=start, n_frames=n_frames))
-    return Footage(found.timing.fps, frames, aspect)
+    say_timing(found.timing, notice)
+    wanted = _wanted(path, found, start=start, n_frames=n_frames, notice=notice)
+    return Footage(found.timing.fps, (colour.to_rgb(frame, notice, shown) for frame in wanted), aspect)
 
 
-def _wanted(path: Path, found: Scan, *, start: int, n_frames: int | None) -> Iterator[av.VideoFrame]:
+def _wanted(path: Path, found: Scan, *, start: int, n_frames: int | None, notice: Notice) -> Iterator[av.VideoFrame]:
     given = 0
     with opened(path) as (container, stream):
         try:
-            for frame in _select(path, container, stream, found, start=start, n_frames=n_frames):
+            for decoded in _select(path, container, stream, found, start=start, n_frames=n_frames, notice=notice):
+                if decoded.spoilt or found.is_hurt(start + given):
+                    raise ended_early(path, given)
                 given += 1
-                yield frame
+                yield decoded.frame
         except av.FFmpegError as error:
             raise ended_early(path, given) from error
     if found.missing_end and given != n_frames:
@@ -250,14 +201,19 @@ def _select(
     *,
     start: int,
     n_frames: int | None,
-) -> Iterator[av.VideoFrame]:
+    notice: Notice,
+) -> Iterator[Decoded]:
+    def frames(from_tick: int | None = None) -> Iterator[Decoded]:
+        return decode(container, stream, layered=found.layered, from_tick=from_tick, notice=notice)
+
     if not found.timing.uniform:
-        timed = ((frame.pts, frame) for frame in decode(container, stream) if frame.pts is not None)
-        return window(resample(timed, found.timing.fps, tick=found.tick), start, n_frames, name=path)
-    if FAR < start < len(found.ticks) and container.format.name in SEEKABLE:
-        frames = decode(container, stream, from_tick=found.ticks[start])
-        first = next(frames, None)
-        if first is not None and first.pts == found.ticks[start]:  # else the file's index is wrong
-            return islice(chain([first], frames), n_frames)
-        return window(decode(container, stream, from_tick=found.ticks[0]), start, n_frames, name=path)
-    return window(decode(container, stream), start, n_frames, name=path)
+        timed = ((item.frame.pts, item) for item in frames() if item.frame.pts is not None)
+        fps, tick = found.timing.fps, found.tick
+        return window(resample(steady(timed, fps, tick=tick), fps, tick=tick), start, n_frames, name=path)
+    if FAR < start < len(found.ticks) and container.format.name in SEEKABLE and not found.joined:
+        far = frames(found.ticks[start])
+        first = next(far, None)
+        if first is not None and first.frame.pts == found.ticks[start]:  # else the file's index is wrong
+            return islice(chain([first], far), n_frames)
+        return window(frames(found.ticks[0]), start, n_frames, name=path)
+    return window(frames(), start, n_frames, name=path)

@@ -15,7 +15,7 @@ from dyntex.media.atlas import describe
 from dyntex.media.atomic import atomic
 from dyntex.media.encode import BEST_QUALITY, GIF_MOST, WORST_QUALITY, encode, encode_gif, gif_times, recipe_for
 from dyntex.media.footage import Image, Notice, ignore
-from dyntex.media.formats import check_fits, check_writable, ending_of
+from dyntex.media.formats import FORMATS, check_fits, check_writable, ending_of
 from dyntex.media.grid import Grid, draw_grid, json_of
 from dyntex.media.labels import exif, label_gif, label_png
 from dyntex.media.order import Order
@@ -27,6 +27,7 @@ from dyntex.media.webp import encode_webp
 
 # Seconds by which the clip's length may differ on re-opening: a tick of the format's clock at each end.
 LENGTH_SLACK, GIF_SLACK = Fraction(2, 1000), Fraction(2, 100)
+ASPECT_SLACK = Fraction(1, 100)  # some formats have the size that is shown, in whole pixels
 DEFAULT_QUALITY = 17
 
 
@@ -40,6 +41,7 @@ def write_clip(
     background: Colour | None = None,
     loop: bool = True,
     grid: Grid | None = None,
+    pixel_aspect: Fraction = Fraction(1),
     notice: Notice = ignore,
 ) -> None:
     """Write a clip; see :func:`write_stream`, of which this is the case of one chunk."""
@@ -53,6 +55,7 @@ def write_clip(
         background=background,
         loop=loop,
         grid=grid,
+        pixel_aspect=pixel_aspect,
         notice=notice,
     )
 
@@ -68,6 +71,7 @@ def write_stream(
     background: Colour | None = None,
     loop: bool = True,
     grid: Grid | None = None,
+    pixel_aspect: Fraction = Fraction(1),
     notice: Notice = ignore,
 ) -> None:
     """Write clips of one size and rate end to end, in the memory of two of them.
@@ -102,6 +106,7 @@ def write_stream(
         background: what lies behind a clip with alpha, which then is written without; needed where the format has none.
         loop: whether players are asked to repeat it, where the format can ask (GIF, WebP, PNG).
         grid: rows and columns of a sprite sheet.
+        pixel_aspect: width of a pixel over its height, for players; said where the format has no room for it.
         notice: called with a sentence where the format cannot hold what the clip has (a GIF's frame rate).
 
     Raises:
@@ -118,13 +123,21 @@ def write_stream(
     if first is None:
         raise DyntexError(f"{path} was to have {n_frames} frames and none came: nothing was written")
     size = first.height, first.width
-    check_fits(path, channels=first.channels, n_frames=n_frames, size=size, background=background, grid=grid)
+    check_fits(
+        path, channels=first.channels, n_frames=n_frames, size=size, fps=first.fps, background=background, grid=grid
+    )
     ending = ending_of(path)
     alpha = first.channels == 4 and background is None
     if ending == ".gif":
         _say_gif_rate(n_frames, first.fps, notice)
         if alpha:
             notice("a GIF's pixels are clear or solid, so alpha was cut at one half: .webp and .apng keep it")
+    if pixel_aspect != 1 and not FORMATS[ending].aspect:
+        wide = ", ".join(name for name, kind in FORMATS.items() if kind.aspect)
+        notice(
+            f"pixels are {float(pixel_aspect):.4g} times as wide as high, for which {ending or 'a folder'} has no room "
+            f"here, so that it looks squeezed: {wide} keep it"
+        )
     order = Order(
         ending=ending,
         fps=first.fps,
@@ -135,6 +148,7 @@ def write_stream(
         loop=loop,
         grid=grid,
         metadata=metadata,
+        pixel_aspect=pixel_aspect if FORMATS[ending].aspect else Fraction(1),
     )
     held = _held(chain([first], iterator), like=first, n_frames=n_frames)
     frames = chain.from_iterable(levels(chunk, bits=order.bits) for chunk in flattened(held, background))
@@ -184,7 +198,15 @@ def _write(path: Path, frames: Iterator[Image], order: Order) -> None:
             write_folder(path, frames, metadata={**order.metadata, FPS_KEY: str(order.fps)})
         case _:
             recipe = recipe_for(order.ending, alpha=order.alpha, loop=order.loop)
-            encode(path, frames, recipe, fps=order.fps, quality=order.quality, metadata=order.metadata)
+            encode(
+                path,
+                frames,
+                recipe,
+                fps=order.fps,
+                quality=order.quality,
+                metadata=order.metadata,
+                pixel_aspect=order.pixel_aspect,
+            )
     if order.ending == ".apng":
         label_png(path, order.metadata)
 
@@ -210,6 +232,11 @@ def _check(written: Path, order: Order, *, path: str | Path) -> None:
     # A GIF's frame that is nowhere clear has no alpha.
     if order.alpha and order.ending != ".gif" and {shape[2] for shape in shapes} != {4}:
         raise DyntexError(f"{path} came back without its transparency: nothing was kept; try another ending")
+    if abs(found.pixel_aspect / order.pixel_aspect - 1) > ASPECT_SLACK:
+        raise DyntexError(
+            f"{path} should have pixels {order.pixel_aspect} times as wide as high and came back with "
+            f"{found.pixel_aspect}: nothing was kept; try another ending"
+        )
     if kind is Kind.ARRAY or n_frames == 1:
         return  # neither has a rate
     asked, slack = (min(order.fps, GIF_MOST), GIF_SLACK) if order.ending == ".gif" else (order.fps, LENGTH_SLACK)
