@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from baselines.controls import Copy, MeanFrame, ShuffledFrames, WhiteNoise
+from baselines.controls import Copy, MeanFrame, Replay, ShuffledFrames, WhiteNoise
 from baselines.fft_lds import FFTLDS
 from baselines.hosvd import HOSVD
 from baselines.kpcr import KPCR
@@ -28,6 +28,7 @@ CONTROLS: dict[str, type[Synthesizer]] = {
     "white-noise": WhiteNoise,
     "shuffled-frames": ShuffledFrames,
     "copy": Copy,
+    "replay": Replay,
 }
 
 __all__ = ["CONTROLS", "METHODS"]

@@ -5,7 +5,7 @@ The fitted ones are used like a method (``dyntex.method.Synthesizer``). The real
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from baselines.common import blocks
 from dyntex.clip import Clip, concatenate
+from dyntex.textures.transitions import frame_distances, jump_costs
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,59 @@ class Copy:
 
     def stream(self, n_frames: int, *, rng: torch.Generator) -> Iterator[Clip]:
         return _replay(self.clip, n_frames)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Whole training frames in runs, from good cut to good cut: a plain video texture, and the floor of every score.
+
+    Whatever learns from these frames could at least do this, so a number in which a method is behind is a defect, and
+    one that does not tell this from a method says nothing of what is new. After a run of 8 to 24 frames (at most half
+    the clip) the video is cut where it is seen least: the cut is drawn from the cheapest twentieth of those within
+    reach (8 at least), by the costs of :func:`dyntex.textures.transitions.jump_costs`. No blending, no look ahead:
+    ``video-texture`` has both.
+
+    Attributes:
+        clip: the training frames.
+        costs: ``(T, T)``, of showing frame b after frame a.
+    """
+
+    clip: Clip
+    costs: Tensor
+
+    @classmethod
+    def fit(cls, clip: Clip, config: NoConfig = NoConfig(), *, rng: torch.Generator) -> Self:
+        return cls(clip, jump_costs(frame_distances(clip)))
+
+    def synthesize(self, n_frames: int, *, rng: torch.Generator) -> Clip:
+        return concatenate(self.stream(n_frames, rng=rng))
+
+    def stream(self, n_frames: int, *, rng: torch.Generator) -> Iterator[Clip]:
+        chunks = blocks(n_frames)
+        return self._stream(chunks, rng)
+
+    def _stream(self, chunks: Iterable[range], rng: torch.Generator) -> Iterator[Clip]:
+        order = self._order(rng)
+        return (Clip(self.clip.video[:, [next(order) for _ in chunk]], self.clip.fps) for chunk in chunks)
+
+    def _order(self, rng: torch.Generator) -> Iterator[int]:
+        """The numbers of the training frames to show, without end."""
+        T = self.clip.n_frames
+        shortest, longest = max(1, min(8, T // 2)), max(1, min(24, T // 2))
+
+        def draw(n: int) -> int:
+            return int(torch.randint(n, (1,), generator=rng, device=rng.device))
+
+        start = draw(T)  # in the middle of a run, maybe
+        while True:
+            ends = range(min(start + shortest, T) - 1, min(start + longest, T))
+            # A new run starts where it can last, and not where the video would just have gone on, or nearly so.
+            pairs = [(a, b) for a in ends for b in range(T - shortest + 1) if abs(b - a - 1) > 2]
+            cuts = sorted((cost, a, b) for a, b in pairs if (cost := float(self.costs[a, b])) < float("inf"))
+            best = min(len(cuts), max(8, len(cuts) // 20))
+            _, end, following = cuts[draw(best)] if cuts else (0.0, T - 1, 0)
+            yield from range(start, end + 1)
+            start = following
 
 
 def reversed_real(clip: Clip) -> Clip:

@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 import torch
 
 from baselines import METHODS
-from baselines.controls import Copy, MeanFrame, ShuffledFrames, WhiteNoise, repeat_last, reversed_real
+from baselines.controls import Copy, MeanFrame, Replay, ShuffledFrames, WhiteNoise, repeat_last, reversed_real
 from benchmarks.data import Source, Split, fresh_sample, has_known_law
 from dyntex.clip import Clip
 from dyntex.coopnets.config import CoopConfig
@@ -68,6 +68,11 @@ def capabilities_of(name: str) -> Capabilities:
 def can(name: str, feature: Feature) -> bool:
     """Whether a method has a feature."""
     return capabilities_of(name).supports(feature)
+
+
+def replays(name: str) -> bool:
+    """Whether a method shows frames that it has learned, so that all but the copy distance may praise it."""
+    return name in METHODS and METHODS[name].capabilities().replays
 
 
 def settings_of(name: str, *, iterations: int | None, budget: float | None) -> dict[str, Any]:
@@ -138,6 +143,10 @@ def _copy(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
     return Copy.fit(split.train, rng=rng).synthesize(n_frames, rng=rng)
 
 
+def _replay(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
+    return Replay.fit(split.train, rng=rng).synthesize(n_frames, rng=rng)
+
+
 def _reversed(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
     return reversed_real(split.train).segment(0, n_frames)
 
@@ -158,6 +167,7 @@ CONTROLS: dict[str, Control] = {
     "later-real": _later_real,
     "fresh-sample": _fresh,
     "reversed-real": _reversed,
+    "replay": _replay,
     "copy": _copy,
     "mean-frame": _mean_frame,
     "shuffled-frames": _shuffled_frames,
@@ -165,7 +175,7 @@ CONTROLS: dict[str, Control] = {
     "repeat-last": _repeat_last,
 }
 
-RANDOM = ("white-noise", "shuffled-frames", "fresh-sample")
+RANDOM = ("white-noise", "shuffled-frames", "replay", "fresh-sample")
 """The controls that another seed changes; the others have one cell a clip."""
 
 TASK_CONTROLS: dict[str, tuple[str, ...]] = {
@@ -173,12 +183,14 @@ TASK_CONTROLS: dict[str, tuple[str, ...]] = {
     "statistics": (
         "later-real",
         "fresh-sample",
+        "replay",
         "reversed-real",
         "copy",
         "mean-frame",
         "shuffled-frames",
         "white-noise",
     ),
+    "critic": ("later-real", "fresh-sample", "replay"),
     "extrapolation": ("repeat-last", "mean-frame"),
     "speed": (),
 }

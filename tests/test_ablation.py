@@ -94,7 +94,7 @@ def test_what_is_finished_is_kept_and_every_clip_has_every_part(tmp_path: Path, 
 
 def test_a_cell_s_numbers_are_of_the_generator_alone_and_without_training_of_the_start():
     """The very samples that the untrained model gives, measured by the benchmark's own task."""
-    split = split_clip(find_clips(["example:ripples"])[0], size=32, n_frames=16)
+    split = split_clip(find_clips(["example:ripples"])[0], size=32, n_frames=24)
     found = make(FAST, split, seconds=0.0)
     assert found["iterations"] == 0
     assert "revised" not in found

@@ -19,16 +19,17 @@ import torch
 from benchmarks.catalogue import merge
 from benchmarks.data import Source, find_clips, split_clip
 from benchmarks.methods import settings_of
+from benchmarks.metrics.critic import CriticResult
 from benchmarks.model_cache import recall
 from benchmarks.record import Settings
 from benchmarks.study import RESULTS, Cell, Results, Shard, run
-from benchmarks.tasks import comparison
+from benchmarks.tasks import comparison, quality
 from benchmarks.tasks.comparison import Comparison
 from benchmarks.tasks.quality import draw_control, measure
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
 
-SIZE, T = 32, 16
+SIZE, T = 32, 24
 CHEAP: dict[str, Any] = {
     "tasks": ("paper", "extrapolation"), "methods": ("lds",), "size": SIZE, "frames": T, "seeds": 2
 }  # fmt: skip
@@ -247,12 +248,39 @@ def test_controls_in_the_statistics_task(clips: list[Source]):
         return measure("statistics", draw_control("statistics", control, split, seed=0), split, control=control)
 
     real, copy, still, noise = (numbers(name) for name in ("later-real", "copy", "mean-frame", "white-noise"))
-    assert real["score"] <= 1.0
     assert real["score"] == pytest.approx(copy["score"])
+    assert real["z"] == pytest.approx(copy["z"])
     assert (real["diversity"], real["copy_distance"]) == (pytest.approx(1.0), pytest.approx(1.0))
     assert (copy["diversity"], copy["copy_distance"]) == (0.0, 0.0)
     assert still["diversity"] == 0.0
     assert min(still["score"], noise["score"]) > 1.2 * real["score"]
+
+
+def test_the_critic_s_task_shows_it_nine_samples_and_real_footage_itself(
+    clips: list[Source], monkeypatch: pytest.MonkeyPatch
+):
+    split = split_clip(clips[0], size=SIZE, n_frames=T)
+    drawn = draw_control("critic", "replay", split, seed=0)
+    assert len(drawn) == 9
+    assert len({clip.video.numpy().tobytes() for clip in drawn.values()}) > 5
+    asked: list[Any] = []
+
+    def auc(training: Clip, held_out: Clip, samples: Sequence[Clip], *, seed: int) -> CriticResult:
+        asked.append((training, held_out, list(samples)))
+        return CriticResult(0.7, (0.6, 0.8), (500, 500))
+
+    # Ten seconds of training are left out: tests/test_critic.py has them.
+    monkeypatch.setattr(quality, "critic_auc", auc)
+    found = measure("critic", drawn, split, control="replay")
+    assert asked == [(split.train, split.heldout, list(drawn.values()))]
+    assert (found["critic"], found["critic_range"]) == (0.7, pytest.approx(0.2))
+    assert found["copy_distance"] < 0.5  # whole frames in runs of 8 to 12: most windows are copies
+    assert 0 <= found["diversity"] < 1
+    assert draw_control("critic", "later-real", split, seed=0) == {}
+    monkeypatch.setattr(quality, "critic_real", lambda training, held_out, *, seed: CriticResult(0.5, (0.5,), (500,)))
+    real = measure("critic", {}, split, control="later-real")
+    assert (real["critic"], real["critic_range"]) == (0.5, 0.0)
+    assert (real["copy_distance"], real["diversity"]) == (pytest.approx(1.0), pytest.approx(1.0))
 
 
 def test_horizons_are_single_frames_and_stop_where_the_clip_does(tmp_path: Path):

@@ -16,14 +16,14 @@ from commands import dyntex
 from typer.testing import CliRunner
 
 from benchmarks.data import Source
-from benchmarks.ladder import CORRUPTIONS, climb, corrupt, ghost
+from benchmarks.degradations import DEGRADATIONS, degrade, degraded_scores, ghost
 from benchmarks.metrics.psnr_ssim import psnr
-from benchmarks.metrics.statistics import STATISTICS
-from benchmarks.proof import proof
+from benchmarks.metrics.statistics import STATISTICS, calibrate
 from benchmarks.report.html import write_report
 from benchmarks.report.markdown import render
 from benchmarks.report.plots import temporal_spectrum
 from benchmarks.report.published_margins import differences, margins
+from benchmarks.report.score_validity import score_validity
 from benchmarks.report.summary import Column, Summary, best, shown, summarise, table
 from benchmarks.study import PAGE
 from dyntex.cli import app
@@ -32,6 +32,7 @@ from dyntex.coopnets.model import ANCHOR_FRAMES, CoopNets
 from dyntex.coopnets.presets import FAST
 from dyntex.errors import DyntexError, InputError
 from dyntex.examples import make
+from dyntex.media import read_clip
 
 
 def row(method: str, clip: str, seed: int, value: float | None, *, control: bool = False) -> dict[str, Any]:
@@ -240,7 +241,7 @@ def test_margins_are_of_equal_clips_and_seeds():
     assert "hosvd" not in page
 
 
-def test_the_proof_ranks_the_controls_and_names_what_exposes_them():
+def test_the_validity_ranks_the_controls_and_names_what_exposes_them():
     def control(name: str, clip: str, score: float, **numbers: float) -> dict[str, Any]:
         about = {"task": "statistics", "method": name, "clip": clip, "seed": 0, "control": True, "status": "ok"}
         rest = dict.fromkeys(STATISTICS, 1.0) | {"copy_distance": 1.0, "diversity": 1.0}
@@ -256,24 +257,24 @@ def test_the_proof_ranks_the_controls_and_names_what_exposes_them():
         control("mean-frame", "b", 0.9, copy_distance=0.6),
         control("reversed-real", "b", 1.4, direction=2.9),
     ]
-    said, ranking, exposed = proof(rows)
+    said, ranking, exposed = score_validity(rows)
     assert "level with the copy, on 1 of 2 clips" in said
     assert "| a | later-real 1.00, copy 1.00, reversed-real 1.20, mean-frame 4.00 |" in ranking
     assert "| b | mean-frame 0.90, later-real 1.00, copy 1.00, reversed-real 1.40 |" in ranking
     copy = "copy distance 0.00"  # and not its diversity, which is 0 of all that is one clip
     assert f"| a | {copy} | score 4.00; flicker 9.0 | direction 5.0 |" in exposed
     assert f"| b | {copy} | **not exposed** | **not exposed** |" in exposed
-    assert proof([r | {"control": False} for r in rows]) == []
+    assert score_validity([r | {"control": False} for r in rows]) == []
 
 
-def test_each_corruption_is_what_it_says():
+def test_each_degradation_is_what_it_says():
     real = make("flame", size=32, n_frames=32)
     y = real.video[:, :16]
 
     def made(name: str, amount: float) -> torch.Tensor:
-        return corrupt(real, name, amount, n_frames=16).video
+        return degrade(real, name, amount, n_frames=16).video
 
-    assert all(corrupt(real, name, amounts[0], n_frames=8).n_frames == 8 for name, amounts in CORRUPTIONS.items())
+    assert all(degrade(real, name, amounts[0], n_frames=8).n_frames == 8 for name, amounts in DEGRADATIONS.items())
     assert torch.equal(made("reversal", 1), y.flip(1))
     assert torch.equal(made("speed", 2), real.video[:, ::2])
     assert torch.equal(made("freezing", 4)[:, 4:8], y[:, 4:5].expand(-1, 4, -1, -1))
@@ -294,16 +295,25 @@ def test_each_corruption_is_what_it_says():
 
 def test_degradations_are_a_table_of_scores(tmp_path: Path):
     out = tmp_path / "out"
-    words = ["degradations", "--clips", "example:ripples", "--size", "32", "--frames", "16", "-o", str(out)]
+    words = ["degradations", "--clips", "example:ripples", "--size", "32", "--frames", "32", "-o", str(out)]
     assert CliRunner().invoke(app, ["benchmark", *words]).exit_code == 0
     lines = (out / PAGE).read_text(encoding="utf-8").splitlines()
     table = {tuple(cell.strip() for cell in line.split("|")[1:3]): line for line in lines if line.startswith("| ")}
-    assert {key[0] for key in table} == {"degradation", "---", "nothing", *CORRUPTIONS}
-    assert table["nothing", "0"].split("|")[3].strip() == "1.00"  # by definition
+    assert {key[0] for key in table} == {"degradation", "---", "nothing", *DEGRADATIONS}
     source = Source("ripples", "example:ripples")
-    score = climb(source, size=32, n_frames=16)["noise", 0.3]
-    assert table["noise", "0.3"].split("|")[3].strip() == f"{score.value:.2f}"
-    assert score.value > 1.5
+    draws = degraded_scores(source, size=32, n_frames=32, n_draws=4)
+    assert len(draws) == 4
+    for step in (("nothing", 0.0), ("noise", 0.3)):
+        values = [draw[step].value for draw in draws]
+        assert len(set(values)) == 4  # each is of its own seed
+        shown = table[step[0], f"{step[1]:g}"].split("|")[3].strip()
+        assert shown == f"{math.prod(values) ** 0.25:.2f}"
+    assert min(draw["noise", 0.3].value for draw in draws) > 1.5
+    # Waves that run every way have no arrow of time: 7 x 3 - 1 steps, and the reversal is none of them.
+    assert "Of 20 steps" in (out / PAGE).read_text(encoding="utf-8")
+    real = read_clip("example:ripples", size=32, n_frames=5 * 32)
+    train, heldout = real.segment(0, 32), real.segment(4 * 32, 32)
+    assert draws[0]["nothing", 0.0] == calibrate(train, heldout).score(train)
     np.save(tmp_path / "ripples.npy", make("ripples", size=32, n_frames=20).to_uint8())
     with pytest.raises(InputError, match=r"ripples has 20 frames: lower --frames to 10"):
-        climb(Source("ripples", str(tmp_path / "ripples.npy")), size=32, n_frames=16)
+        degraded_scores(Source("ripples", str(tmp_path / "ripples.npy")), size=32, n_frames=16, n_draws=4)

@@ -11,6 +11,7 @@ import torch
 from baselines.controls import (
     Copy,
     MeanFrame,
+    Replay,
     ShuffledFrames,
     WhiteNoise,
     repeat_last,
@@ -39,6 +40,35 @@ def test_mean_frame():
     still = MeanFrame.fit(numbered(7), rng=seeded(0))
     for clip in (still.synthesize(100, rng=seeded(1)), still.predict(numbered(3), 100)):
         assert numbers(clip) == [3] * 100
+
+
+def circling(n_frames: int) -> Clip:
+    """A point that goes round a circle in 20 frames, as the values of two pixels: a good cut skips whole turns."""
+    t = torch.arange(n_frames)
+    angle = 2 * math.pi * t / 20
+    video = torch.stack([angle.cos(), angle.sin(), t / 1000], dim=-1).view(1, n_frames, 1, 3)
+    return Clip(video.contiguous().float(), Fraction(25))
+
+
+def test_replay_shows_whole_frames_in_runs_from_good_cut_to_good_cut():
+    made = Replay.fit(circling(64), rng=seeded(0)).synthesize(2000, rng=seeded(1))
+    shown = (1000 * made.video[0, :, 0, 2]).round().int()
+    assert torch.equal(made.video, circling(64).video[:, shown])  # frames as they are, none mixed
+    cuts = (shown[1:] != shown[:-1] + 1).nonzero().flatten()
+    runs = cuts.diff()
+    assert 8 <= int(runs.min()) < int(runs.max()) <= 24
+    # The frame after the cut is, by its place on the circle, within two of the one that would have followed.
+    off = (shown[cuts + 1] - shown[cuts] - 1) % 20
+    assert int(torch.minimum(off, 20 - off).max()) <= 2
+    assert len(set(shown[cuts + 1].tolist())) > 10  # and it is not always the same cut
+    # Both of the clip's ends are shown.
+    assert {int(shown.min()), int(shown.max())} == {0, 63}
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 3, 5])
+def test_replay_of_a_few_frames_goes_on(n_frames: int):
+    found = numbers(Replay.fit(numbered(n_frames), rng=seeded(0)).synthesize(50, rng=seeded(1)))
+    assert set(found) == set(range(n_frames))
 
 
 def test_copy_goes_round():

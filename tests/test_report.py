@@ -17,7 +17,7 @@ import torch
 from commands import TINY, done, dyntex
 
 from benchmarks.data import eight_bits
-from benchmarks.metrics.statistics import score
+from benchmarks.metrics.statistics import copy_distance, score
 from dyntex.clip import Clip
 from dyntex.coopnets.model import CoopNets
 from dyntex.errors import DivergedError, InputError, UsageError
@@ -360,16 +360,20 @@ def test_a_failed_run_does_not_lie_beside_the_report_of_another(tmp_path: Path, 
 
 
 def test_scores_are_by_the_frames_that_follow_those_learnt():
-    whole = make("flame", size=32, n_frames=40)
-    clip, heldout = whole.segment(8, 16), whole.segment(24, 16)
-    made = make("flame", size=32, n_frames=20, seed=3)
-    scorer = Scorer.for_source(clip, "example:flame", start=8, n_frames=20)
+    whole = make("flame", size=32, n_frames=56)
+    clip, heldout = whole.segment(8, 24), whole.segment(32, 24)
+    made = make("flame", size=32, n_frames=28, seed=3)
+    scorer = Scorer.for_source(clip, "example:flame", start=8, n_frames=28)
     found = scorer.with_controls(made, rng=torch.Generator().manual_seed(0))
-    by_hand = score(eight_bits(made.segment(0, 16)), eight_bits(clip), eight_bits(heldout)).value
+    by_hand = score(eight_bits(made.segment(0, 24)), eight_bits(clip), eight_bits(heldout)).value
     assert found["result"] == pytest.approx(by_hand, abs=1e-4)
-    assert found["the clip itself"] == 1.0
+    assert found["the clip itself"] == pytest.approx(1.0, abs=0.6)  # real blocks against real blocks
     assert found["its mean frame"] > max(1.5, found["its frames shuffled"])
-    assert len(found) == 6
+    assert len(found) == 7
+    assert scorer.copy_distance(whole.segment(8, 30)) == 0.0
+    expected = copy_distance(eight_bits(made.segment(0, 24)), eight_bits(clip), eight_bits(heldout))
+    assert scorer.copy_distance(made) == pytest.approx(expected, abs=1e-4) != 0.0
+    assert Scorer.of(clip, clip).copy_distance(made) is None  # what follows is the clip again: nothing could be new
 
 
 def test_what_cannot_be_scored_is_refused_before_anything_is_learnt(tmp_path: Path):
@@ -386,10 +390,13 @@ def test_what_cannot_be_scored_is_refused_before_anything_is_learnt(tmp_path: Pa
 
 
 def test_the_scores_asked_for_are_in_the_report(tmp_path: Path):
-    told = done("synthesize", "example:flame", "-o", tmp_path / "b.npy", *SEEN, "--score", "--json", "-q").json
+    told = done(
+        "synthesize", "example:flame", "-o", tmp_path / "b.npy", *SEEN, "--clip-frames", "24", "--score", "--json", "-q"
+    ).json
     words = Reader((tmp_path / "b.run" / "report.html").read_text()).words
     assert f"{told['scores']['result']:.2f}" in words
     assert "the clip itself" in words
+    assert any(f"copy distance is {told['copy_distance']:.2f}" in text for text in words)
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])

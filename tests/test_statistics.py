@@ -1,17 +1,19 @@
-"""The statistics against closed forms, over ladders of known corruptions, and on a process of known law."""
+"""The statistics against closed forms, over known degradations, and on a process of known law."""
 
 from __future__ import annotations
 
 import math
 from fractions import Fraction
-from itertools import pairwise, product
+from itertools import combinations, pairwise, product
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import wasserstein_distance
 from torch import Tensor
 
-from benchmarks.ladder import CORRUPTIONS, blurred, corrupt, ghost
+from benchmarks.degradations import DEGRADATIONS, blurred, degrade, ghost
 from benchmarks.metrics.statistics import (
     STATISTICS,
     Yardstick,
@@ -24,6 +26,7 @@ from benchmarks.metrics.statistics import (
     score,
     stills,
 )
+from benchmarks.metrics.statistics.edges import edges
 from dyntex.clip import Clip
 from dyntex.errors import InputError
 
@@ -246,60 +249,135 @@ def test_a_negative_differs_in_colour_and_in_bright_against_dark_alone(train: Cl
             assert value < 1e-5, name
 
 
+def stripes(n: int, contrast: float = 1.0) -> Tensor:
+    """(1, 16, 64, 64): ``n`` black and white gratings of 16 pixels on each other, at angles that are far apart."""
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    angles = [math.pi * k / n for k in range(n)]
+    waves = [torch.sin(2 * math.pi / 16 * (x * math.cos(a) + y * math.sin(a))).sign() for a in angles]
+    return (contrast * sum(waves, torch.zeros_like(x)) / n * 0.8).expand(1, 16, 64, 64)
+
+
+def test_edges_tell_one_edge_from_two_sharp_from_soft_and_few_from_many() -> None:
+    def of(video: Tensor) -> tuple[float, float, float]:
+        """Coherence and sparsity at full resolution, and the sharpness there."""
+        frames = edges(filters.look(clip(video)))[0]
+        assert frames.shape == (9,)  # coherence and sparsity at 3 scales, sharpness of each against the next
+        return float(frames[0]), float(frames[1]), float(frames[6])
+
+    one, many, soft = of(stripes(1)), of(stripes(2)), of(blurred(stripes(1), 2.0))
+    assert one[0] > 0.97  # a straight edge has one direction wherever it is looked at
+    assert many[0] < 0.9 * one[0]  # where edges cross there are two
+    assert soft[2] < one[2] - 0.5
+    # Central differences answer on 2 columns of each 8, by one value: E|g| / rms g is the root of the share.
+    assert one[1] == pytest.approx(0.5 * math.log(2 / 8), abs=0.1)
+    assert of(0.2 * torch.randn(1, 16, 64, 64, generator=generator(0)))[1] > one[1] + 0.3
+
+
+def test_edges_ignore_contrast() -> None:
+    noise = 0.05 * torch.randn(1, 16, 64, 64, generator=generator(1))
+    plain, faint = (edges(filters.look(clip(c * (stripes(2) + noise)))) for c in (1.0, 0.5))
+    for a, b in zip(plain, faint, strict=True):
+        # What is left is the quarter of a grey level that is added; half the contrast is log(2) = .7 of an energy.
+        torch.testing.assert_close(a, b, atol=0.06, rtol=0)
+
+
 def test_layout_sees_where_and_appearance_does_not(train: Clip) -> None:
     # Half a turn of the frame: the same content elsewhere (but for what crosses the borders).
     turned = distances(clip(train.video.roll(SIDE // 2, dims=2)), train)
     assert turned["layout"] > 5 * turned["appearance"]
 
 
-# --- ladders: more of a known corruption is further away -------------------------------------------------------------
+# --- more of a known degradation is further away ----- -------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("corruption", "seen_by"),
+    ("name", "seen_by"),
     [
-        ("blur", ["appearance", "layout", "motion"]),
-        ("noise", ["appearance", "layout", "colour", "burstiness", "change", "flicker"]),
+        ("blur", ["appearance", "layout", "motion", "edges"]),
+        ("noise", ["appearance", "layout", "colour", "burstiness", "change", "flicker", "edges"]),
         ("colour shift", ["colour"]),
         ("freezing", ["motion", "spectrum", "change", "autocorrelation", "flicker"]),
         ("fading", ["appearance", "layout", "colour", "motion", "spectrum", "change", "flicker"]),
         ("speed", ["motion", "spectrum", "change", "autocorrelation", "flicker"]),
-        ("ghosting", ["appearance", "burstiness", "change", "colour"]),
+        ("ghosting", ["appearance", "burstiness", "change", "colour", "edges"]),
     ],
 )
-def test_more_corruption_is_further_away(
-    corruption: str, seen_by: list[str], real: Clip, train: Clip, yardstick: Yardstick
+def test_more_of_a_degradation_is_further_away(
+    name: str, seen_by: list[str], real: Clip, train: Clip, yardstick: Yardstick
 ) -> None:
-    rungs = CORRUPTIONS[corruption]
-    steps = [distances(corrupt(real, corruption, rung, n_frames=FRAMES, seed=5), train) for rung in rungs]
-    for name in seen_by:
-        values = [step[name] for step in steps]
-        assert all(b > 1.05 * a for a, b in pairwise(values)), (name, values)
-        # The worst rung is not a matter of chance: further than real from real.
-        assert values[-1] > 1.2 * yardstick.real[name], (name, values, yardstick.real[name])
+    made = [degrade(real, name, amount, n_frames=FRAMES, seed=5) for amount in DEGRADATIONS[name]]
+    steps, scores = [distances(clip, train) for clip in made], [yardstick.score(clip) for clip in made]
+    for seen in seen_by:
+        values = [step[seen] for step in steps]
+        assert all(b > 1.05 * a for a, b in pairwise(values)), (seen, values)
+        # The largest amount is not a matter of chance: further than real from real.
+        assert scores[-1].ratios[seen] > 1.2, (seen, scores[-1])
+    # And the headline rises from that of the clip as it is.
+    assert all(b > a for a, b in pairwise([yardstick.score(train).value, *(score.value for score in scores)]))
 
 
 # --- the score on a process of known law -----------------------------------------------------------------------------
 
 
-def test_the_training_segment_scores_one(train: Clip, yardstick: Yardstick) -> None:
-    found = yardstick.score(train)
-    assert found.ratios == pytest.approx(dict.fromkeys(STATISTICS, 1.0), rel=1e-6)
-    assert found.value == pytest.approx(1.0, rel=1e-6)
+def blocks_of(clip: Clip, describe: Any) -> np.ndarray:
+    """(4, entries) of the four blocks of 16 frames."""
+    parts = [Clip(clip.video[:, t : t + 16].contiguous(), clip.fps) for t in range(0, 64, 16)]
+    return np.stack([torch.cat([g.flatten() for g in describe(filters.look(part))]).numpy() for part in parts])
+
+
+@pytest.mark.parametrize("name", ["flicker", "edges"])
+def test_the_unit_is_the_mean_over_all_ways_to_deal_real_blocks(
+    name: str, train: Clip, heldout: Clip, yardstick: Yardstick
+) -> None:
+    describe = {"flicker": dynamics.flicker, "edges": edges}[name]
+    noise = torch.randn(heldout.video.shape, generator=generator(0)) * (LEVEL / 2)
+    learnt, held, noisy = (blocks_of(c, describe) for c in (train, heldout, clip(heldout.video + noise)))
+    real = np.concatenate([learnt, held])
+    unseen = abs((noisy - held).mean(axis=0))
+    variance = real.var(axis=0, ddof=1) + (2 * unseen) ** 2
+    spread = np.sqrt(variance + 0.01 * variance.mean())
+
+    def apart(a: np.ndarray, b: np.ndarray) -> float:
+        return float((abs(a.mean(axis=0) - b.mean(axis=0)) / spread).mean())
+
+    hands = [list(hand) for hand in combinations(range(8), 4)]
+    dealt = [apart(real[hand], np.delete(real, hand, axis=0)) for hand in hands]
+    assert yardstick.real[name] == pytest.approx(float(np.mean(dealt)), rel=1e-4)
+    found = yardstick.score(process(7))
+    assert found.distances[name] == pytest.approx(apart(blocks_of(process(7), describe), held), rel=1e-4)
+    # One of the 70 is that of the segments themselves: the training segment's ratio.
+    assert yardstick.score(train).ratios[name] == pytest.approx(dealt[0] / float(np.mean(dealt)), rel=1e-4)
+
+
+def test_real_segments_have_a_z_near_zero_and_a_score_near_one(real: Clip) -> None:
+    values = []
+    for start in (0, 64, 128):
+        train, heldout = real.segment(start, 64), real.segment((start + 64) % 256, 64)
+        found = calibrate(train, heldout).score(train)
+        assert abs(found.z) < 3
+        values.append(found.value)
+    assert 0.7 < math.prod(values) ** (1 / 3) < 1.4
 
 
 def test_the_headline_is_the_geometric_mean(heldout: Clip, yardstick: Yardstick) -> None:
-    fresh = process(7)
-    found = yardstick.score(fresh)
-    assert found.distances == distances(fresh, heldout)
-    assert found.value**10 == pytest.approx(math.prod(d / yardstick.real[n] for n, d in found.distances.items()))
-    assert yardstick.score(heldout).value == 0.0
+    found = yardstick.score(process(7))
+    assert len(found.ratios) == 11
+    assert found.value**11 == pytest.approx(math.prod(d / yardstick.real[n] for n, d in found.distances.items()))
+    assert found.z == pytest.approx((math.log(found.value) - yardstick.level) / yardstick.deviation)
+    same = yardstick.score(heldout)
+    assert same.value == 0.0
+    assert math.isfinite(same.z)
 
 
-def test_two_real_clips_are_judged_by_each_other(train: Clip, heldout: Clip, yardstick: Yardstick) -> None:
-    # score(a; b, h) = d(a, h) / d(b, h), so exchanging sample and training segment inverts it.
-    fresh = process(7)
-    assert score(fresh, train, heldout).value * score(train, fresh, heldout).value == pytest.approx(1.0, rel=1e-6)
+def test_what_keeps_still_counts_more_than_what_varies() -> None:
+    # The brightness of a texture differs from block to block, its grain does not: a tenth off in either is not alike.
+    rng = generator(0)
+    levels = torch.tensor([-0.3, 0.1, 0.3, -0.1, 0.2, -0.2, 0.0, 0.25]).repeat_interleave(16)
+    video = 0.2 * torch.randn(3, 128, SIDE, SIDE, generator=rng) + levels.view(-1, 1, 1)
+    bright, coarse = video[:, :64] + 0.05, blurred(video[:, :64] - levels[:64].view(-1, 1, 1), 0.4)
+    yardstick = calibrate(clip(video[:, :64]), clip(video[:, 64:]))
+    assert yardstick.score(clip(bright)).ratios["colour"] < 1.3
+    assert yardstick.score(clip(coarse + levels[:64].view(-1, 1, 1))).ratios["appearance"] > 3
 
 
 def test_fresh_samples_score_about_one() -> None:
@@ -307,8 +385,8 @@ def test_fresh_samples_score_about_one() -> None:
     for seed in range(20, 25):
         real = process(seed, 2 * FRAMES)
         scores.append(score(process(seed + 100), real.segment(0, FRAMES), real.segment(FRAMES, FRAMES)).value)
-    # Sample and training segment are draws of one law, far from the held-out one by d and d' of one distribution, so
-    # log(d / d') is symmetric about 0. Its deviation is .12 (measured), of a mean of five .054: 0.22 is four of these.
+    # Sample and training segment are draws of one law, as real blocks are of each other: about 1. The deviation of the
+    # logarithm is .12 (measured), of a mean of five .054: 0.22 is four of these.
     assert abs(sum(map(math.log, scores)) / len(scores)) < 0.22, scores
 
 
@@ -325,10 +403,10 @@ def test_every_fake_scores_worse_than_real(train: Clip, yardstick: Yardstick) ->
     for name, fake in fakes.items():
         # Fresh samples of this law stay under 1.3 (the test above: exp of two deviations).
         assert yardstick.score(clip(fake)).value > 1.5, name
-    # Reversal shows in three of ten distances: not so much in the headline as in one number that cannot be missed.
-    reverse = yardstick.score(clip(video.flip(1)))
-    assert reverse.value > 1.2
-    assert reverse.ratios["direction"] > 4
+    # Reversal shows in three of eleven distances: not so much in the headline as in one that cannot be missed.
+    reverse, plain = yardstick.score(clip(video.flip(1))), yardstick.score(train)
+    assert reverse.value > 1.1 * plain.value
+    assert reverse.ratios["direction"] > 3 * plain.ratios["direction"]
 
 
 def test_noise_below_what_an_eye_sees_costs_little(train: Clip, yardstick: Yardstick) -> None:
@@ -338,12 +416,17 @@ def test_noise_below_what_an_eye_sees_costs_little(train: Clip, yardstick: Yards
 
 
 def test_segments_that_repeat_exactly_do_not_blow_the_ratio_up(train: Clip) -> None:
-    # A looping source: real is at 0 from real, and the yardstick is what half a grey level of noise does instead.
     yardstick = calibrate(train, train)
-    assert all(value > 0 for value in yardstick.real.values())
     assert yardstick.score(train).value == 0.0
-    unseen = clip(train.video + 0.5 * LEVEL * torch.randn(train.video.shape, generator=generator(99)))
+    # A frozen source: real is at 0 from real, and the unit is what half a grey level of noise does instead.
+    still = clip(train.video[:, :1].expand(-1, FRAMES, -1, -1))
+    yardstick = calibrate(still, still)
+    assert all(value > 0 for value in yardstick.real.values())
+    unseen = clip(still.video + 0.5 * LEVEL * torch.randn(still.video.shape, generator=generator(99)))
     assert yardstick.score(unseen).value == pytest.approx(1.0, abs=0.2)
+    plain = yardstick.score(clip(still.video + 10 * LEVEL * torch.randn(still.video.shape, generator=generator(99))))
+    assert plain.value > 3
+    assert math.isfinite(plain.z)
 
 
 def test_the_score_leaves_the_global_random_state_alone(train: Clip, heldout: Clip) -> None:
@@ -403,6 +486,9 @@ def test_bad_inputs_are_refused_with_the_value(train: Clip, heldout: Clip, yards
         distances(clip(train.video[..., :31]), clip(train.video[..., :31]))
     with pytest.raises(InputError, match="15 frames and the statistics need 16"):
         distances(train.segment(0, 15), heldout)
+    with pytest.raises(InputError, match="23 and 16 frames make 2 blocks of 16 frames, and the score needs 3"):
+        calibrate(train.segment(0, 23), heldout.segment(0, 16))
+    calibrate(train.segment(0, 24), heldout.segment(0, 16))
     with pytest.raises(InputError, match="one size and colour"):
         calibrate(clip(train.video[:1]), heldout)
     with pytest.raises(InputError, match=r"sample is \(3, 63, 32, 32\)"):

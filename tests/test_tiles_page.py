@@ -18,10 +18,10 @@ from dyntex.errors import InputError
 
 @pytest.fixture(scope="module")
 def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """32 frames of 32x32 that drift and change, alike all over."""
+    """48 frames of 32x32 that drift and change, alike all over."""
     rng = np.random.default_rng(0)
     state, frames = rng.normal(size=(32, 32, 3)), []
-    for _ in range(32):
+    for _ in range(48):
         state = 0.8 * np.roll(state, 1, axis=1) + 0.6 * rng.normal(size=state.shape)
         frames.append(state)
     path = tmp_path_factory.mktemp("tiles") / "noise.npy"
@@ -30,12 +30,14 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_parts_of_a_larger_frame_are_of_the_law_of_a_tile(noise: Path):
-    split = split_clip(find_clips([str(noise)])[0], size=32, n_frames=16)
+    split = split_clip(find_clips([str(noise)])[0], size=32, n_frames=24)
     found = measure(split, grown=2, n_parts=3, iterations=1)
     assert len(set(found["parts"])) == 3  # of different places
-    # Of noise that is stationary in space nothing is in its place: parts, tiles and frames are equally far.
-    for value in (found["placed"], found["tile"]):
-        assert statistics.geometric_mean(found["parts"]) == pytest.approx(value, rel=0.25)
+    # Of noise that is stationary in space nothing is in its place: parts and tiles are equally far. Frames are a little
+    # nearer, because what 24 frames happened to show is learned with its place.
+    parts = statistics.geometric_mean(found["parts"])
+    assert parts == pytest.approx(found["tile"], rel=0.15)
+    assert 0.6 * parts < found["placed"] < 1.1 * parts
     assert list(found["seams"]) == ["t", "y", "x"]
     assert all(0 <= p <= 100 for pair in found["seams"].values() for p in pair)
 

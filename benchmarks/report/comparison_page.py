@@ -5,30 +5,45 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.proof import proof
 from benchmarks.report.markdown import Table
+from benchmarks.report.over_clips import over_clips
 from benchmarks.report.protocol import CAPTIONS, TITLES, protocol, setting
 from benchmarks.report.published_margins import margins
+from benchmarks.report.score_validity import score_validity
 from benchmarks.report.summary import COLUMNS, Column, Row, best, column_of, per_clip, shown, table
 
 PER_CLIP = {
     "paper": ("psnr", "ssim", "anchored_psnr", "anchored_ssim"),
     "statistics": ("score", "diversity", "copy_distance"),
+    "critic": ("critic", "copy_distance"),
     "extrapolation": ("psnr_1", "psnr_8"),
 }
 
-SHOWN = {"statistics": 4, "extrapolation": 7}
-"""Columns of a table that fit a terminal: not the ten ratios, not SSIM at each horizon. The report has them all."""
+HEADLINES = {"statistics": "score", "critic": "critic"}
+"""Of which another choice of clips is shown."""
+
+SHOWN = {"statistics": 5, "extrapolation": 7}
+"""Columns of a table that fit a terminal: not the ratios, not SSIM at each horizon. The report has them all."""
 
 MARGINS = (
     "Differences clip by clip and seed by seed, their mean over seeds, then clips. The publication's clips, and the "
     "column that its numbers belong to, are not known."
 )
 
+OTHER_CLIPS = (
+    "How far the mean would move with other clips of this kind: bootstrap intervals over clips (each a mean over its "
+    "seeds), and the mean without the clip that is worst for the method."
+)
+
+REPLAYS = "†"
+REPLAYS_NOTE = (
+    "† replays learned frames, so that the copy distance is the only number here that tells it from a triumph."
+)
+
 
 def page(results: dict[str, Any]) -> list[str | Table]:
     """What was asked; every task's table (controls in italics, the best method in bold) and its numbers clip by clip;
-    the margins of CoopNets; the score's proof. From what ``results.json`` holds."""
+    the margins of CoopNets; what the score is worth. From what ``results.json`` holds."""
     rows = results["rows"]
     parts: list[str | Table] = [
         "# Benchmark results",
@@ -40,8 +55,10 @@ def page(results: dict[str, Any]) -> list[str | Table]:
         parts += [f"## {TITLES[task]}", CAPTIONS[task], task_table(rows, task)]
         if task == "paper" and (ahead := margins(rows)):
             parts += ["### CoopNets against the publication's margins", MARGINS, ahead]
+        if task in HEADLINES and (other := over_clips(rows, task, column_of(task, HEADLINES[task]))):
+            parts += ["### With other clips", OTHER_CLIPS, other]
         if task == "statistics":
-            parts += ["### What the score is worth", *proof(rows)]
+            parts += ["### What the score is worth", *score_validity(rows)]
         for key in PER_CLIP.get(task, ()):
             column = column_of(task, key)
             parts += [f"### {column.title}, clip by clip", _clip_table(rows, task, column)]

@@ -31,10 +31,14 @@ REAL = {"copy": "observed", "later-real": "held out"}
 SCORE = Column("score", "score", 2, spread=False)
 PSNR = Column("psnr", "PSNR", 2, spread=False)
 
-HEADLINES = {"paper": "psnr", "statistics": "score"}
+HEADLINES = {"paper": "psnr", "statistics": "score", "critic": "critic"}
 """The number of a task by which a figure compares clips."""
 
-MARKS = {"paper": ("mean-frame", "later-real"), "statistics": ("reversed-real", "white-noise")}
+MARKS = {
+    "paper": ("mean-frame", "later-real"),
+    "statistics": ("reversed-real", "replay"),
+    "critic": ("later-real", "replay"),
+}
 """The controls that a figure of a task shows beside the methods."""
 
 

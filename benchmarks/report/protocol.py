@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.metrics.critic import ITERATIONS, SAMPLES, SEEDS
 from dyntex.coopnets.model import ANCHOR_FRAMES
 
 TITLES = {
     "paper": "The paper's comparison",
     "statistics": "Statistics of free samples",
+    "critic": "A critic's eye",
     "extrapolation": "Extrapolation",
     "speed": "Speed and memory",
 }
@@ -21,10 +23,16 @@ CAPTIONS = {
     "mean frame beats every honest sample by about 3 dB, because an independent sample is off by twice the variance "
     "and the mean by once. The copy is exact.",
     "statistics": "Two free samples a seed, measured against the held-out frames. Each distance is divided by that of "
-    "the training segment to the held-out one, and the score is their geometric mean; lower is better. 1 is as far as "
-    "real is from real, which later-real has by construction. Diversity (between samples) and copy distance (to the "
-    "nearest training window) are relative to real: about 1 is right, and 0 means that all samples are alike, or a "
-    "replay.",
+    "real blocks to real blocks, and the score is their geometric mean; lower is better. 1 is as far as real is from "
+    "real; z is how far the score's logarithm is above that of real blocks, in standard deviations. Diversity (between "
+    "samples) and copy distance (to the nearest training window) are relative to real: about 1 is right, and 0 means "
+    "that all samples are alike, or a replay. *replay*, whole training frames from good cut to good cut, is the floor: "
+    "any method that learns from them could do that.",
+    "critic": "The probability with which a small network, fresh for each method, ranks held-out crops above crops of "
+    "the method's samples: 0.5 where it cannot tell, 1 where it always can; lower is better, but under 0.5 the samples "
+    f"are more like the training frames than the held-out frames are. {SEEDS} critics of {ITERATIONS} iterations, "
+    f"{SAMPLES} samples: two thirds to learn from, a third to be asked about. *replay* is the floor; *later-real* is "
+    "real footage against itself, from 0.5 to 1, and where it is near 1 the clip is too short for this question.",
     "extrapolation": "PSNR (dB) and SSIM of the h-th frame after the training segment, against repeating the last "
     "frame and the mean frame; higher is better. A prediction is a best guess without noise. A clip counts only at the "
     "horizons that its held-out frames reach.",

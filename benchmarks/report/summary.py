@@ -42,9 +42,16 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "statistics": (
         Column("score", "score", 2, -1),
+        Column("z", "z", 1, -1),
         Column("diversity", "diversity", 2),
         Column("copy_distance", "copy distance", 2),
         *(Column(name, name, 2, -1, spread=False) for name in STATISTICS),
+    ),
+    "critic": (
+        Column("critic", "critic AUC", 2, -1),
+        Column("critic_range", "between critics", 2, spread=False),
+        Column("diversity", "diversity", 2),
+        Column("copy_distance", "copy distance", 2),
     ),
     "extrapolation": (
         *(Column(f"psnr_{h}", f"PSNR +{h}", 2, 1, spread=False) for h in HORIZONS),

@@ -54,7 +54,7 @@ class Comparison:
     name: ClassVar[str] = "methods"
 
     clips: tuple[Source, ...] = setting(is_sources=True, quick=("example:ripples", "example:flame"))
-    tasks: tuple[str, ...] = TASKS
+    tasks: tuple[str, ...] = setting(TASKS, quick=tuple(task for task in TASKS if task != "critic"))
     methods: tuple[str, ...] = setting(("lds", "fft-lds", "hosvd", "kpcr", "fast"), quick=("lds", "hosvd", "fast"))
     size: int = setting(64, quick=32)
     frames: int = setting(64, quick=24)
@@ -73,7 +73,7 @@ class Comparison:
         for what, names in (("task", self.tasks), ("method", self.methods)):
             if not names or len(set(names)) < len(names):
                 raise UsageError(f"the {what}s are {', '.join(names) or 'none'}: name at least one, each once")
-        least = MIN_SIDE if "statistics" in self.tasks else SSIM_WINDOW
+        least = MIN_SIDE if {"statistics", "critic"} & set(self.tasks) else SSIM_WINDOW
         if self.size < least:
             raise UsageError(f"a size of {self.size} is too small for these tasks: choose {least} or more")
         if self.frames < MIN_TRAIN:

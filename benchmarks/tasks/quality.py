@@ -13,12 +13,14 @@ import torch
 
 from benchmarks.data import Split
 from benchmarks.methods import CONTROLS, Fitted
+from benchmarks.metrics.critic import SAMPLES as CRITIC_SAMPLES
+from benchmarks.metrics.critic import critic_auc, critic_real
 from benchmarks.metrics.psnr_ssim import exact_frames, psnr, ssim
 from benchmarks.metrics.statistics import copy_distance, diversity
 from dyntex.clip import Clip
 from dyntex.errors import UsageError, suggest
 
-TASKS = ("paper", "statistics", "extrapolation", "speed")
+TASKS = ("paper", "statistics", "critic", "extrapolation", "speed")
 HORIZONS = (1, 2, 4, 8, 16, 32)
 DATA_RANGE = 2.0
 """From black to white in a clip."""
@@ -27,8 +29,9 @@ Clips = Mapping[str, Clip]
 Metrics = dict[str, Any]
 
 # Each clip that a cell draws has random numbers of its own: adding a task to a sweep changes no other's.
-_DRAWS = ("free", "anchored", "sample-1", "sample-2", "prediction")
 SAMPLES = ("sample-1", "sample-2")
+SHOWN_TO_CRITIC = tuple(f"critic-{k}" for k in range(1, CRITIC_SAMPLES + 1))
+_DRAWS = ("free", "anchored", *SAMPLES, "prediction", *SHOWN_TO_CRITIC)
 
 
 def check_task(name: str) -> None:
@@ -52,8 +55,9 @@ def draw(task: str, fitted: Fitted, split: Split, *, seed: int, device: str, anc
     if task == "paper":
         anchored = {"anchored": fitted.synthesize(T, rng=rng("anchored"), anchor=split.train)} if anchor else {}
         return {"free": fitted.synthesize(T, rng=rng("free")), **anchored}
-    if task == "statistics":
-        return {name: fitted.synthesize(T, rng=rng(name)) for name in SAMPLES}
+    if task in ("statistics", "critic"):
+        names = SAMPLES if task == "statistics" else SHOWN_TO_CRITIC
+        return {name: fitted.synthesize(T, rng=rng(name)) for name in names}
     return {"prediction": fitted.predict(split.train, longest_horizon(split))}
 
 
@@ -62,6 +66,8 @@ def draw_control(task: str, control: str, split: Split, *, seed: int) -> dict[st
     names, n_frames = {
         "paper": (("free",), split.train.n_frames),
         "statistics": (SAMPLES, split.train.n_frames),
+        # Real footage is judged as it is: there is nothing to draw.
+        "critic": (() if control == "later-real" else SHOWN_TO_CRITIC, split.train.n_frames),
         "extrapolation": (("prediction",), longest_horizon(split)),
     }[task]
     return {name: CONTROLS[control](split, n_frames, rng_for(name, seed=seed, device="cpu")) for name in names}
@@ -100,10 +106,10 @@ def _aligned(clip: Clip, observed: Clip) -> Metrics:
 
 
 def _statistics(clips: Clips, split: Split, control: str | None) -> Metrics:
-    """The score and its ten ratios, the mean over the samples; diversity between them; their copy distance.
+    """The score, its z and its ratios, the mean over the samples; diversity between them; their copy distance.
 
     The held-out real segment is scored from the training segment's side: the distances are symmetric, and a sample must
-    be as long as that. So its score is 1 (less where a real distance is under the floor), the unit of the others.
+    be as long as that. So its score is about 1: more where the clip drifts, less where its segments happen to be alike.
     """
     samples = [clips[name] for name in SAMPLES]
     scores = [split.yardstick.score(split.train if control == "later-real" else sample) for sample in samples]
@@ -113,7 +119,25 @@ def _statistics(clips: Clips, split: Split, control: str | None) -> Metrics:
         between = diversity(samples, split.train, split.heldout)
     copies = [copy_distance(sample, split.train, split.heldout) for sample in samples]
     ratios = {name: _mean([s.ratios[name] for s in scores]) for name in scores[0].ratios}
-    return {"score": _mean([s.value for s in scores]), "diversity": between, "copy_distance": _mean(copies)} | ratios
+    headline = {"score": _mean([s.value for s in scores]), "z": _mean([s.z for s in scores])}
+    return headline | {"diversity": between, "copy_distance": _mean(copies)} | ratios
+
+
+def _critic(clips: Clips, split: Split, control: str | None) -> Metrics:
+    """The critic's AUC, and how far its seeds are apart; diversity and copy distance of the same samples.
+
+    The critics' seeds are the same in all cells. Real footage plays both parts for *later-real*.
+    """
+    train, heldout = split.train, split.heldout
+    if control == "later-real":
+        found, samples = critic_real(train, heldout, seed=0), [train, heldout]
+        copies = [copy_distance(heldout, train, heldout)]
+    else:
+        samples = [clips[name] for name in SHOWN_TO_CRITIC]
+        found = critic_auc(train, heldout, samples, seed=0)
+        copies = [copy_distance(sample, train, heldout) for sample in samples]
+    numbers = {"critic": found.auc, "critic_range": max(found.aucs) - min(found.aucs)}
+    return numbers | {"diversity": diversity(samples, train, heldout), "copy_distance": _mean(copies)}
 
 
 def _extrapolation(clips: Clips, split: Split, control: str | None) -> Metrics:
@@ -132,6 +156,7 @@ def _extrapolation(clips: Clips, split: Split, control: str | None) -> Metrics:
 _MEASURES: dict[str, Callable[[Clips, Split, str | None], Metrics]] = {
     "paper": _paper,
     "statistics": _statistics,
+    "critic": _critic,
     "extrapolation": _extrapolation,
 }
 

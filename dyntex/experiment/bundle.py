@@ -62,6 +62,7 @@ def finish_bundle(
             seconds=result["seconds"],
             seams=result["seam"],
             scores=result.get("scores", {}),
+            copy_distance=result.get("copy_distance"),
             outputs=tuple(kept.values()),
             more=_more(result["model"], folder, seed=settings["seed"] + 1),
         )

@@ -25,10 +25,12 @@ class Scorer:
 
     Attributes:
         learnt: the clip that was learnt, rounded to 8 bits, on black.
-        yardstick: the distance between the learnt and the held-out frames, in each statistic.
+        held_out: the frames after it, in the same way.
+        yardstick: the distance between real frames and real frames, in each statistic.
     """
 
     learnt: Clip
+    held_out: Clip
     yardstick: Yardstick
 
     @classmethod
@@ -45,7 +47,8 @@ class Scorer:
         from benchmarks.metrics.statistics import calibrate
 
         seen = _as_measured(learnt)
-        return cls(seen, calibrate(seen, _as_measured(held_out)))
+        unseen = _as_measured(held_out)
+        return cls(seen, unseen, calibrate(seen, unseen))
 
     @classmethod
     def for_source(cls, clip: Clip, source: str | Path | Clip, *, start: int, n_frames: int) -> Scorer:
@@ -89,20 +92,35 @@ class Scorer:
         """The score of the first frames of a result: 1 as far as real is from real; lower is better."""
         return float(self.yardstick.score(_as_measured(made.segment(0, self.learnt.n_frames))).value)
 
+    def copy_distance(self, made: Clip) -> float | None:
+        """How new the first frames of a result are: 0 for a replay, about 1 for a fresh stretch of the process.
+
+        A replay has a good score; no score says anything without this. None where the held-out frames repeat the learnt
+        ones exactly, so that nothing could be new.
+        """
+        from benchmarks.metrics.statistics import copy_distance
+
+        first = _as_measured(made.segment(0, self.learnt.n_frames))
+        try:
+            return round(copy_distance(first, self.learnt, self.held_out), 4)
+        except InputError:
+            return None
+
     def with_controls(self, made: Clip, *, rng: torch.Generator) -> dict[str, float]:
         """The score of the result, as ``"result"``, and of the controls, by name.
 
-        The clip itself scores 1 by definition, or slightly less where its parts differ by less than rounding.
+        The clip itself scores about 1: more where it drifts, less where its two segments happen to be alike.
 
         Args:
             made: at least as long as the clip.
             rng: the controls' noise.
         """
-        from baselines.controls import Copy, MeanFrame, ShuffledFrames, WhiteNoise, reversed_real
+        from baselines.controls import Copy, MeanFrame, Replay, ShuffledFrames, WhiteNoise, reversed_real
 
         n, clip = self.learnt.n_frames, self.learnt
         controls: dict[str, Synthesizer] = {
             "the clip itself": Copy.fit(clip, rng=rng),
+            "its frames, cut and replayed": Replay.fit(clip, rng=rng),
             "its frames shuffled": ShuffledFrames.fit(clip, rng=rng),
             "its mean frame": MeanFrame.fit(clip, rng=rng),
             "white noise of its pixels' spread": WhiteNoise.fit(clip, rng=rng),
@@ -113,7 +131,7 @@ class Scorer:
 
 
 def score(made: Clip, *, learnt: Clip, held_out: Clip) -> float:
-    """How far a result is from the real process, in ten statistics of images and motion.
+    """How far a result is from the real process, in eleven statistics of images and motion.
 
     Args:
         made: the result, at least as long as ``learnt``.
@@ -121,7 +139,7 @@ def score(made: Clip, *, learnt: Clip, held_out: Clip) -> float:
         held_out: frames of the same scene that the method has not seen, best as many as ``learnt`` has.
 
     Returns:
-        1 where it is as far from the held-out frames as the learnt frames are; lower is better.
+        1 where it is as far from the held-out frames as real frames are from real ones; lower is better.
 
     Raises:
         UsageError: ``made`` is shorter than ``learnt``.

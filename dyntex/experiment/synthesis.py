@@ -213,7 +213,10 @@ def synthesize(
         )
         if scorer is not None:
             facts["scores"] = scorer.with_controls(made, rng=session.rng("score"))
+            facts["copy_distance"] = scorer.copy_distance(made)
             progress.say("scores: " + ", ".join(f"{name} {x:.2f}" for name, x in facts["scores"].items()))
+            if facts["copy_distance"] is not None:
+                progress.say(f"copy distance: {facts['copy_distance']:.2f} (0 for a replay, about 1 for new footage)")
         with watch.timed("report"):
             facts["report"] = finish_bundle(
                 run.folder,

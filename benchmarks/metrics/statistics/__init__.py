@@ -1,8 +1,9 @@
 """How far a free sample is from the real process, when it is not expected to align with any frame of it.
 
-Ten distances that need no trained network, three of them blind to time (``appearance``, ``layout``, ``colour``) and
-seven not (``motion``, ``direction``, ``burstiness``, ``spectrum``, ``autocorrelation``, ``change``, ``flicker``); a
-score that divides each by the distance from real to real; and, beside it, ``diversity`` and ``copy_distance``. The
+Eleven distances that need no trained network, four of them of single frames or their edges (``appearance``, ``layout``,
+``colour``, ``edges``) and seven of time (``motion``, ``direction``, ``burstiness``, ``spectrum``, ``autocorrelation``,
+``change``, ``flicker``); a score that divides each by the distance from real to real, and a z-score over blocks; and,
+beside it, ``diversity`` and ``copy_distance``. The
 protocol and the formulae are in ``docs/benchmark.md``.
 """
 

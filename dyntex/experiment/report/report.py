@@ -63,6 +63,7 @@ class ReportFacts:
         seams: by axis (t, y, x), the fields of :class:`dyntex.textures.loop_seam.Seam`.
         scores: the statistics score of the result and of the controls, by name; 1 is as far as real is from real, and
             lower is better.
+        copy_distance: of the result, where there are scores: 0 for a replay, about 1 for new footage.
         outputs: files of the run's folder that the page names: the result and what lies beside it.
         more: the command that makes another video from the model; empty where there is none.
     """
@@ -76,6 +77,7 @@ class ReportFacts:
     scores: Mapping[str, float]
     outputs: tuple[Path, ...]
     more: str
+    copy_distance: float | None = None
 
 
 def write_report(
@@ -121,7 +123,7 @@ def write_report(
         *_through_time(original, made),
         *(_loop(made, facts.seams) if loop else ()),
         *_seams(facts.seams),
-        *_scores(facts.scores),
+        *_scores(facts.scores, facts.copy_distance),
         *_training(folder),
         *_more(facts),
         heading("Settings"),
@@ -204,16 +206,22 @@ def _percentile(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f}"
 
 
-def _scores(scores: Mapping[str, float]) -> Iterator[str]:
+def _scores(scores: Mapping[str, float], copy_distance: float | None) -> Iterator[str]:
     if not scores:
         return
     yield heading("Score")
     yield table([(name, f"{value:.2f}") for name, value in sorted(scores.items(), key=lambda item: item[1])])
     yield paragraph(
-        "How far each is from frames of the clip that were not learnt, in ten statistics: 1 is as far as the learnt "
-        "frames themselves are, and lower is better. It is the score of one sample; the others are controls.",
+        "How far each is from frames of the clip that were not learnt, in eleven statistics: 1 is as far as real "
+        "frames are from real ones, and lower is better. It is the score of one sample; the others are controls.",
         soft=True,
     )
+    if copy_distance is not None:
+        yield paragraph(
+            f"The result's copy distance is {copy_distance:.2f}: 0 would be a replay of the clip, which scores well, "
+            "and about 1 is as new as other frames of the scene.",
+            soft=True,
+        )
 
 
 def _training(folder: Path) -> Iterator[str]:

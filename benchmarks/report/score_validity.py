@@ -1,4 +1,4 @@
-"""The score proves itself where it is printed: fakes rank behind the real clip, and a number exposes each."""
+"""Whether the score is valid where it is printed: fakes rank behind the real clip, and a number exposes each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.report.markdown import grid
 from benchmarks.report.summary import Row, Summary, per_clip, table
 
 REAL = "later-real"
-"""Scored from the training segment's side: 1 by construction, the unit of the others."""
+"""Scored from the training segment's side: about 1, the unit of the others."""
 
 # A real stretch of one clip against another was seen between .67 and 1.5 (docs/benchmark.md): a score beyond that is no
 # matter of chance. A single statistic varies more, so three times the real distance; a replay's copy distance is 0.
@@ -29,7 +29,7 @@ def exposures(numbers: Numbers, clip: str, control: str) -> list[str]:
     return found + ([f"copy distance {near:.2f}"] if near < NEAR else [])
 
 
-def proof(rows: Sequence[Row]) -> list[str]:
+def score_validity(rows: Sequence[Row]) -> list[str]:
     """Markdown paragraphs: the controls of each clip in the score's order, and how each fake is exposed."""
     controls = [line.method for line in table(rows, "statistics") if line.control]
     if REAL not in controls:

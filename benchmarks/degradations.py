@@ -1,4 +1,4 @@
-"""Known corruptions of a real clip, each by degrees: a statistic that is worth anything rises with every rung."""
+"""Real clips degraded by known amounts: a score that is worth anything rises with every step."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.data import Source
+from benchmarks.data import Source, has_known_law
 from benchmarks.metrics.statistics import Score, calibrate
 from dyntex.clip import Clip
 from dyntex.errors import InputError
 from dyntex.media import read_clip
 
-CORRUPTIONS = {
+DEGRADATIONS = {
     "blur": (0.4, 0.8, 2.0),  # sigma, pixels
     "noise": (0.02, 0.08, 0.3),  # standard deviation, in [-1, 1]
     "colour shift": (0.03, 0.08, 0.15),  # of red up and of the last channel down, in [-1, 1]
@@ -26,13 +26,18 @@ CORRUPTIONS = {
 }
 """By name, the amounts, from hardly seen to plain."""
 
+Step = tuple[str, float]
+NOTHING: Step = ("nothing", 0.0)
+REVERSIBLE = ("ripples",)
+"""Examples whose law is the same backwards (waves run every way): reversing them degrades nothing."""
 
-def corrupt(real: Clip, corruption: str, amount: float, *, n_frames: int, seed: int = 0) -> Clip:
-    """The first ``n_frames`` of a clip, or as many of one that runs faster, corrupted.
+
+def degrade(real: Clip, name: str, amount: float, *, n_frames: int, seed: int = 0) -> Clip:
+    """The first ``n_frames`` of a clip, or as many of one that runs faster, degraded.
 
     Args:
         real: (C, T, H, W), T >= ``n_frames`` (times ``amount`` for "speed").
-        corruption: one of :data:`CORRUPTIONS`.
+        name: one of :data:`DEGRADATIONS`.
         amount: how much, in the unit that is written there.
         n_frames: of the result.
         seed: of noise and ghosts.
@@ -40,7 +45,7 @@ def corrupt(real: Clip, corruption: str, amount: float, *, n_frames: int, seed: 
     rng = torch.Generator().manual_seed(seed)
     y = real.video[:, :n_frames]
     mean = y.mean(dim=1, keepdim=True)
-    match corruption:
+    match name:
         case "blur":
             made = blurred(y, amount)
         case "noise":
@@ -82,25 +87,30 @@ def ghost(video: Tensor, *, rng: torch.Generator) -> Tensor:
     return mean + stirred
 
 
-def climb(source: Source, *, size: int, n_frames: int) -> dict[tuple[str, float], Score]:
-    """The score of every rung on a clip, against its last ``n_frames`` frames, which no corrupted clip holds.
+def degraded_scores(source: Source, *, size: int, n_frames: int, n_draws: int) -> list[dict[Step, Score]]:
+    """For each draw of a clip, the score of every step against its last ``n_frames`` frames, which are never degraded.
 
-    Rungs of speed for which the clip is too short are left out.
+    An example is drawn anew ``n_draws`` times, so that what its law does by chance averages out; other footage is there
+    once. Steps of speed for which the clip is too short are left out.
 
     Raises:
-        InputError: the clip is shorter than twice ``n_frames``.
+        InputError: the clip is shorter than twice ``n_frames``, or too short for the score.
     """
-    fastest = int(max(CORRUPTIONS["speed"]))
-    real = read_clip(source.where, size=size, n_frames=(fastest + 1) * n_frames)
+    return [_scores_of_draw(source, k, size, n_frames) for k in range(n_draws if has_known_law(source) else 1)]
+
+
+def _scores_of_draw(source: Source, draw: int, size: int, n_frames: int) -> dict[Step, Score]:
+    fastest = int(max(DEGRADATIONS["speed"]))
+    where = f"{source.where}{'&' if '?' in source.where else '?'}seed={draw}" if draw else source.where
+    real = read_clip(where, size=size, n_frames=(fastest + 1) * n_frames)
     before = real.n_frames - n_frames
     if before < n_frames:
         raise InputError(f"{source.name} has {real.n_frames} frames: lower --frames to {real.n_frames // 2} or less")
     train = real.segment(0, n_frames)
     yardstick = calibrate(train, real.segment(before, n_frames))
-    found = {("nothing", 0.0): yardstick.score(train)}
-    for corruption, amounts in CORRUPTIONS.items():
+    found = {NOTHING: yardstick.score(train)}
+    for name, amounts in DEGRADATIONS.items():
         for amount in amounts:
-            if corruption != "speed" or amount * n_frames <= before:
-                made = corrupt(real, corruption, amount, n_frames=n_frames)
-                found[corruption, amount] = yardstick.score(made)
+            if name != "speed" or amount * n_frames <= before:
+                found[name, amount] = yardstick.score(degrade(real, name, amount, n_frames=n_frames, seed=draw))
     return found
