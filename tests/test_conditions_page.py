@@ -17,12 +17,12 @@ from torch import Tensor
 
 from benchmarks.data import find_clips
 from benchmarks.studies.conditions import labels, sketches, texts
-from benchmarks.studies.conditions.attributes import drift, fit_eye, height, hue, speed
+from benchmarks.studies.conditions.attributes import drift, fit_reader, height, hue, speed
 from benchmarks.studies.conditions.captions import HELD_OUT, HUES, SYNONYMS, Scene, scenes
 from benchmarks.studies.conditions.conditions import Conditions
 from benchmarks.studies.conditions.shared import Found, Setup, trained_model
 from benchmarks.studies.conditions.sketches import Rules, follows
-from benchmarks.studies.questions.judge import Judge
+from benchmarks.studies.questions.classifier import Classifier
 from benchmarks.study import PAGE, run
 from dyntex.clip import Clip
 from dyntex.conditions import Labels
@@ -121,19 +121,19 @@ def real() -> list[tuple[Scene, Clip]]:
 
 
 def test_the_eye_reads_real_clips_of_hues_that_it_never_saw(real: list[tuple[Scene, Clip]]):
-    eye = fit_eye(real)
+    reader = fit_reader(real)
     fresh = [(s, s.clip(size=32, n_frames=16, seed=1000)) for s in scenes() if s.hue == "red" and s.speed == "fast"]
-    right = [eye.right(clip, s) for s, clip in fresh]
+    right = [reader.right(clip, s) for s, clip in fresh]
     assert all(r["kind"] and r["hue"] and r.get("direction", True) for r in right)
     # And tells what is not there: the caption of another kind, of another hue, of the opposite way.
     for scene, clip in fresh:
         other = Scene("sea" if scene.kind == "clouds" else "clouds", "blue", "left", scene.speed)
-        wrong = eye.right(clip, other)
+        wrong = reader.right(clip, other)
         assert not wrong["kind"]
         assert not wrong["hue"]
         if scene.kind != "flame":
             opposite = Scene(scene.kind, scene.hue, {"left": "right", "right": "left"}[scene.way], scene.speed)
-            assert not eye.right(clip, opposite)["direction"]
+            assert not reader.right(clip, opposite)["direction"]
 
 
 # Sketches
@@ -206,7 +206,7 @@ def test_a_study_of_sketches_gives_the_real_clip_all_its_edges(tmp_path: Path):
 
 @dataclass(frozen=True)
 class Fixed:
-    """A judge of what it is told."""
+    """A classifier that says what it was given."""
 
     said: list[int]
 
@@ -219,7 +219,7 @@ def test_what_is_right_is_the_class_of_the_label_by_its_plane():
     clips = [waves(0.0)] * 4
     names = Labels.of(["smoke", "fire", "sea"])
     for name, share in (("fire", 0.5), ("sea", 0.25), ("smoke", 0.25)):
-        assert labels._right(cast(Judge, Fixed([0, 0, 1, 2])), clips, names, name) == share
+        assert labels._right(cast(Classifier, Fixed([0, 0, 1, 2])), clips, names, name) == share
 
 
 def test_a_study_of_textures_has_a_row_for_each_clip(tmp_path: Path):
@@ -263,5 +263,5 @@ def test_a_model_that_was_trained_is_read_and_not_trained_again(tmp_path: Path, 
     assert torch.equal(learned(clip, tiny(32, 8)), first)
     assert len(fits) == 1
     learned(waves(0.5).segment(0, 8), tiny(32, 8))
-    learned(waves(0.5).segment(0, 8), replace(tiny(32, 8), n_steps=2))
+    learned(waves(0.5).segment(0, 8), tiny(32, 8).replaced(n_steps=2))
     assert len(fits) == 3

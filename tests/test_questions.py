@@ -1,4 +1,4 @@
-"""The questions: trainers of teaching against closed forms, what judges their samples, and the sweep."""
+"""The questions: every trainer against closed forms, the classifier, and the study."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from torch import Tensor
 from benchmarks.cpu_budget import CpuBudget
 from benchmarks.data import Source, Split, find_clips, split_clip
 from benchmarks.report.markdown import render
+from benchmarks.studies.questions.classifier import frechet, mean_nearest, modes, relative_frechet, train_classifier
 from benchmarks.studies.questions.datasets import Data, Dataset, datasets, stacked, texture, texture_set
 from benchmarks.studies.questions.digits import Digits
 from benchmarks.studies.questions.fitting import Trainer, fit
-from benchmarks.studies.questions.judge import frechet, mean_nearest, modes, relative_frechet, train_judge
 from benchmarks.studies.questions.nets import DIGITS, TEXTURES, Encoder
 from benchmarks.studies.questions.page import page
 from benchmarks.studies.questions.sweep import Questions, settings_of
@@ -257,19 +257,19 @@ def swapped(clip: Clip) -> Clip:
 
 @pytest.fixture(scope="module")
 def bars() -> Digits:
-    """Ten classes of images: a bright row of 16 at one of ten heights, with noise; and their judge."""
+    """Ten classes of images: a bright row of 16 at one of ten heights, with noise; and their classifier."""
     rng = torch.Generator().manual_seed(0)
     labels = torch.arange(240) % 10
     y = -0.8 + 0.1 * torch.randn((240, 1, 1, 16, 16), generator=rng)
     y[torch.arange(240), 0, 0, labels + 3] = 0.8
     y = y.clamp(-1.0, 1.0)
-    judge = train_judge(y[:160], labels[:160], y[160:], labels[160:], steps=60, rng=rng)
-    return Digits(y[:160], labels[:160], y[160:], judge)
+    classifier = train_classifier(y[:160], labels[:160], y[160:], labels[160:], steps=60, rng=rng)
+    return Digits(y[:160], labels[:160], y[160:], classifier)
 
 
 def test_the_judge_tells_classes_apart(bars: Digits):
-    assert bars.judge.accuracy > 0.95
-    assert (bars.judge.classes(bars.train) == bars.labels).float().mean() > 0.95
+    assert bars.classifier.accuracy > 0.95
+    assert (bars.classifier.classes(bars.train) == bars.labels).float().mean() > 0.95
 
 
 def test_digits_are_measured_by_what_is_wrong_with_them(bars: Digits, rng: torch.Generator):
@@ -279,7 +279,7 @@ def test_digits_are_measured_by_what_is_wrong_with_them(bars: Digits, rng: torch
     assert bars.measure(bars.train[:1].repeat(40, 1, 1, 1, 1))["diversity"] == 0.0
     noisy = bars.measure(bars.heldout[:40] + 0.3 * torch.randn((40, 1, 1, 16, 16), generator=rng))
     assert noisy["texture"] > 1.5 * copy["texture"]
-    one_class = bars.heldout[bars.judge.classes(bars.heldout) == 3].repeat(6, 1, 1, 1, 1)
+    one_class = bars.heldout[bars.classifier.classes(bars.heldout) == 3].repeat(6, 1, 1, 1, 1)
     assert bars.measure(one_class)["shape"] > 1.5 * copy["shape"]
 
 
@@ -287,9 +287,9 @@ def test_stacked_digits_are_as_many_modes_as_triples_of_classes(bars: Digits, rn
     y = bars.stacked(rng=rng, n=400)
     assert y.shape == (400, 3, 1, 16, 16)
     found = bars.measure_stacked(y)
-    expected = 1000 * (1 - 0.999**400)  # 330, of which chance and a few errors of the judge change some tens
+    expected = 1000 * (1 - 0.999**400)  # 330, of which chance and a few errors of the classifier change some tens
     assert found["modes"] == pytest.approx(expected, abs=40)
-    planes = [bars.heldout[bars.judge.classes(bars.heldout) == c][:1] for c in (1, 2, 3)]
+    planes = [bars.heldout[bars.classifier.classes(bars.heldout) == c][:1] for c in (1, 2, 3)]
     same = torch.cat([plane.expand(200, -1, -1, -1, -1) for plane in planes], dim=1)
     assert bars.measure_stacked(same)["modes"] == 1
     assert bars.measure_stacked(torch.cat((same, same.flip(1))))["modes"] == 2  # 123 is not 321
@@ -307,7 +307,7 @@ def test_a_set_of_textures_knows_which_are_covered(ripples: Split):
     assert data.y_obs.shape == (2, 3, 32, 32, 32)
     both = torch.stack([g.heldout.video[:, s : s + 16] for g in splits for s in (0, 3, 6, 9, 12, 15)])
     found = data.measure(both)
-    assert (found["modes"], found["kl"], found["judge_accuracy"]) == (2.0, 0.0, 1.0)
+    assert (found["modes"], found["kl"], found["classifier_accuracy"]) == (2.0, 0.0, 1.0)
     assert data.measure(both[:6])["modes"] == 1.0
     assert data.measure(both[:6])["score"] > found["score"]
 

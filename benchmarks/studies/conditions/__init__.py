@@ -1,1 +1,1 @@
-"""Whether a model does what it is told: by labels, sketches and texts (Xie et al., the fifth question)."""
+"""Whether a model does what its condition says: labels, sketches and texts (Xie et al., the fifth question)."""

@@ -53,8 +53,8 @@ MEASURES = {"direction": drift, "height": height, "speed": speed}
 
 
 @dataclass(frozen=True)
-class Eye:
-    """What reads the attributes of clips; made by :func:`fit_eye`.
+class AttributeReader:
+    """What reads the attributes of clips; made by :func:`fit_reader`.
 
     Attributes:
         kinds: by kind, the mean of its clips' :func:`look`, and the deviation of all kinds' clips from theirs.
@@ -99,7 +99,7 @@ def look(clip: Clip) -> Tensor:
     return torch.cat((mean.flatten(), (square - mean.square()).clamp_min(0.0).sqrt().flatten(), torch.stack(changes)))
 
 
-def fit_eye(shown: Sequence[tuple[Scene, Clip]]) -> Eye:
+def fit_reader(shown: Sequence[tuple[Scene, Clip]]) -> AttributeReader:
     """From real clips of the training scenes."""
     kinds = list(dict.fromkeys(scene.kind for scene, _ in shown))
     looks = {kind: torch.stack([look(clip) for scene, clip in shown if scene.kind == kind]) for kind in kinds}
@@ -113,7 +113,7 @@ def fit_eye(shown: Sequence[tuple[Scene, Clip]]) -> Eye:
             of_kind = [(s.attributes()[name], clip) for s, clip in shown if s.kind == kind and name in s.attributes()]
             if of_kind:
                 thresholds[name, kind] = _between([(word, measure(clip)) for word, clip in of_kind])
-    return Eye(means, deviation, thresholds)
+    return AttributeReader(means, deviation, thresholds)
 
 
 def _between(measured: Iterable[tuple[str, float]]) -> tuple[float, str, str]:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from benchmarks.data import Source, Split, split_clip
 from benchmarks.studies.conditions.shared import Found, Setup, trained_model, write_clips
+from benchmarks.studies.questions.classifier import Classifier, train_classifier
 from benchmarks.studies.questions.digits import N_CLASSES, Digits
-from benchmarks.studies.questions.judge import Judge, train_judge
 from dyntex.clip import Clip
 from dyntex.conditions import Labels
 from dyntex.coopnets.config import CoopConfig
@@ -23,11 +23,11 @@ _FPS = Fraction(25)  # of images, which have none
 IMAGES = 20
 """Digits of each class that are judged, for each of ``n_samples``."""
 HOP = 4
-"""Frames between the windows of real clips that the judge learns from."""
+"""Frames between the windows of real clips that the classifier learns from."""
 
 
 def digits(setup: Setup, config: CoopConfig, data: Digits) -> Found:
-    """One model of all ten digits, told which.
+    """One model of all ten digits, by label.
 
     Each frame of a sample is an image of its own.
     """
@@ -47,7 +47,7 @@ def digits(setup: Setup, config: CoopConfig, data: Digits) -> Found:
     for i, name in enumerate(labels.names):
         clip = model.synthesize(n, rng=setup.rng(1 + i), cond=labels.volume([name], shape))
         images = clip.video.transpose(0, 1)[:, :, None]  # (n, 1, 1, H, W)
-        right = float((data.judge.classes(images) == i).float().mean())
+        right = float((data.classifier.classes(images) == i).float().mean())
         rows.append([name, f"{right:.1%}"])
         made.append(images)
     mean = statistics.mean(float(row[1].rstrip("%")) for row in rows)
@@ -56,7 +56,7 @@ def digits(setup: Setup, config: CoopConfig, data: Digits) -> Found:
     return Found(
         "Labels: digits",
         f"{len(data.train)} digits of scikit-learn at 16x16 pixels, one model; {n} samples of each label, judged by a "
-        f"classifier that learnt from the same real digits alone and is right on {data.judge.accuracy:.1%} of "
+        f"classifier that learnt from the same real digits alone and is right on {data.classifier.accuracy:.1%} of "
         f"{len(data.heldout)} held-out ones. Chance is 10 %.",
         {
             "Samples that the classifier takes for what was asked": (
@@ -73,7 +73,7 @@ def digits(setup: Setup, config: CoopConfig, data: Digits) -> Found:
 
 
 def textures(setup: Setup, config: CoopConfig, clips: Sequence[Source]) -> Found:
-    """One model of all textures, told which, beside a model of each alone.
+    """One model of all textures, by label, beside a model of each alone.
 
     Raises:
         InputError: a clip cannot be read or is too short, or there is only one.
@@ -95,19 +95,19 @@ def textures(setup: Setup, config: CoopConfig, clips: Sequence[Source]) -> Found
         cond=labels.volume(names, shape),
         condition=labels,
     )
-    judge = _judge(splits, labels, setup)
+    classifier = _classifier(splits, labels, setup)
     rows, sheet = [], []
     for split in splits:
         name = split.source.name
         alone = trained_model(setup.folder / "alone" / name, [split.train], config, setup=setup, share=1 / len(splits))
-        heard = labels.volume([name], (1, setup.size, setup.size))
-        told, single = (_score(m, split, setup, cond) for m, cond in ((model, heard), (alone, None)))
-        draws = [model.synthesize(setup.window, rng=setup.rng(1 + k), cond=heard) for k in range(4 * setup.n_samples)]
+        cond = labels.volume([name], (1, setup.size, setup.size))
+        told, single = (_score(m, split, setup, cond) for m, cond in ((model, cond), (alone, None)))
+        draws = [model.synthesize(setup.window, rng=setup.rng(1 + k), cond=cond) for k in range(4 * setup.n_samples)]
         rows.append(
             [
                 name,
-                f"{_right(judge, draws, labels, name):.0%}",
-                f"{_right(judge, _windows(split.heldout, setup.window), labels, name):.0%}",
+                f"{_right(classifier, draws, labels, name):.0%}",
+                f"{_right(classifier, _windows(split.heldout, setup.window), labels, name):.0%}",
                 f"{told:.2f}",
                 f"{single:.2f}",
             ]
@@ -121,7 +121,7 @@ def textures(setup: Setup, config: CoopConfig, clips: Sequence[Source]) -> Found
         f"{len(splits)} clips of {setup.size}x{setup.size} pixels and {length} frames, one model of all of them; "
         f"{4 * setup.n_samples} samples of {setup.window} frames a label, judged by a classifier of real windows of "
         "the training segments alone, beside its word on windows of the held-out segments. The statistics score (1 is "
-        "as far as real from real, lower is better) stands beside that of a model of the clip alone, taught for its "
+        "as far as real from real, lower is better) stands beside that of a model of the clip alone, trained for its "
         "share of the seconds.",
         {
             "By clip": (
@@ -142,16 +142,16 @@ def _windows(clip: Clip, length: int) -> list[Clip]:
     return [clip.segment(start, length) for start in range(0, clip.n_frames - length + 1, HOP)]
 
 
-def _judge(splits: Sequence[Split], labels: Labels, setup: Setup) -> Judge:
+def _classifier(splits: Sequence[Split], labels: Labels, setup: Setup) -> Classifier:
     def windows(clips: Sequence[Clip]) -> tuple[Tensor, Tensor]:
         cut = [(w.video, i) for i, clip in enumerate(clips) for w in _windows(clip, setup.window)]
         return torch.stack([y for y, _ in cut]), torch.tensor([i for _, i in cut])
 
     ordered = sorted(splits, key=lambda split: labels.names.index(split.source.name))
     (y, known), (fresh, fresh_known) = windows([g.train for g in ordered]), windows([g.heldout for g in ordered])
-    return train_judge(y, known, fresh, fresh_known, steps=3 if setup.quick else 150, rng=setup.rng(98))
+    return train_classifier(y, known, fresh, fresh_known, steps=3 if setup.quick else 150, rng=setup.rng(98))
 
 
-def _right(judge: Judge, clips: Sequence[Clip], labels: Labels, name: str) -> float:
-    found = judge.classes(torch.stack([clip.video for clip in clips]))
+def _right(classifier: Classifier, clips: Sequence[Clip], labels: Labels, name: str) -> float:
+    found = classifier.classes(torch.stack([clip.video for clip in clips]))
     return float((found == labels.names.index(name)).float().mean())

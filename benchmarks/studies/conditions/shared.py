@@ -1,4 +1,4 @@
-"""What the parts of the study share: models that are trained once and kept, and what is told of them."""
+"""What the parts of the study share: models that are trained once and kept, and what is found of them."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ COLUMNS = ["PSNR", "SSIM", "precision", "recall", "F"]
 
 
 def study(setup: Setup, config: CoopConfig) -> Found:
-    """Teach a model by the edges of flames of many widths and heights, and lead it by those of others."""
+    """Train a model by the edges of flames of many widths and heights, and lead it by those of others."""
     n_train, n_heldout = (6, 2) if setup.quick else (N_TRAIN, N_HELDOUT)
     clips = [_flame(seed, setup.size, N_FRAMES) for seed in range(n_train)]
     heldout = [_flame(1000 + seed, setup.size, setup.window) for seed in range(n_heldout)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.studies.conditions.attributes import fit_eye
+from benchmarks.studies.conditions.attributes import fit_reader
 from benchmarks.studies.conditions.captions import HUES, KINDS, TEMPLATES, Scene, scenes
 from benchmarks.studies.conditions.shared import Found, Setup, trained_model, write_clips
 from dyntex.clip import Clip
@@ -21,7 +21,7 @@ FRESH = 1000
 
 
 def study(setup: Setup, config: CoopConfig, *, encode: Encode = encode) -> Found:
-    """Teach a model by captions and read the attributes of what it makes.
+    """Train a model by captions and read the attributes of what it makes.
 
     Raises:
         MissingDependencyError: the extra ``text`` is not installed.
@@ -39,12 +39,12 @@ def study(setup: Setup, config: CoopConfig, *, encode: Encode = encode) -> Found
         setup.folder / "model", [clip for _, clip in pairs], config, setup=setup, cond=cond, condition=texts
     )
 
-    eye = fit_eye([(s, clip.segment(k, setup.window)) for s, clip in pairs for k in (0, N_FRAMES - setup.window)])
+    reader = fit_reader([(s, clip.segment(k, setup.window)) for s, clip in pairs for k in (0, N_FRAMES - setup.window)])
 
     def made(scene: Scene, words: str) -> list[tuple[Scene, Clip]]:
-        heard = texts.volume([words], (1, setup.size, setup.size), encode=encode)
+        cond = texts.volume([words], (1, setup.size, setup.size), encode=encode)
         draws = range(setup.n_samples)
-        return [(scene, model.synthesize(setup.window, rng=setup.rng(1 + k), cond=heard)) for k in draws]
+        return [(scene, model.synthesize(setup.window, rng=setup.rng(1 + k), cond=cond)) for k in draws]
 
     real = {s: (s, s.clip(size=setup.size, n_frames=setup.window, seed=FRESH + k)) for k, s in enumerate(every)}
     unseen = [scene for scene in every if scene.held_out]
@@ -56,7 +56,7 @@ def study(setup: Setup, config: CoopConfig, *, encode: Encode = encode) -> Found
         "another sentence": [pair for s in every for pair in made(s, s.reworded())],
         "other words": [pair for s in every for pair in made(s, s.paraphrase())],
     }
-    rows = [[name, *_shares([eye.right(clip, s) for s, clip in group])] for name, group in groups.items()]
+    rows = [[name, *_shares([reader.right(clip, s) for s, clip in group])] for name, group in groups.items()]
     all_right = 1.0
     for name in ("kind", "hue", "height", "speed"):  # a scene has a height or a direction
         all_right *= CHANCE[name]
@@ -66,8 +66,9 @@ def study(setup: Setup, config: CoopConfig, *, encode: Encode = encode) -> Found
     return Found(
         "Text",
         f"A model of {len(pairs)} clips of {len(seen)} scenes (kind, hue, height or direction, speed), each with a "
-        f"caption of these words by one of {len(TEMPLATES['height'])} templates, heard in {texts.channels} directions "
-        f"of meaning. {len(unseen)} scenes with {len({(s.kind, s.hue) for s in unseen})} pairs of kind and hue were "
+        f"caption of these words by one of {len(TEMPLATES['height'])} templates, encoded in {texts.channels} "
+        f"directions of meaning. {len(unseen)} scenes with {len({(s.kind, s.hue) for s in unseen})} pairs of kind and "
+        "hue were "
         "held out. Another sentence has the words in an order that no caption has; in other words, each that says "
         f"something is replaced. {setup.n_samples} samples a sentence; their attributes are read by rules "
         "(`benchmarks/studies/conditions/attributes.py`), whose own errors the real clips show.",

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.data import Source, Split, split_clip
+from benchmarks.studies.questions.classifier import frechet, mean_nearest, modes, train_classifier
 from benchmarks.studies.questions.digits import Digits, read_digits
-from benchmarks.studies.questions.judge import frechet, mean_nearest, modes, train_judge
 from benchmarks.studies.questions.nets import CLIP_SIZE, DIGITS, TEXTURES, WINDOW
 from benchmarks.tasks.quality import SAMPLES, measure
 from dyntex.clip import Clip
@@ -71,8 +71,8 @@ def datasets(
     sources: Sequence[Source],
     *,
     frames: int,
-    judge_steps: int,
-    set_judge_steps: int,
+    classifier_steps: int,
+    set_classifier_steps: int,
     n_stacked: int,
     n_windows: int,
 ) -> list[Dataset]:
@@ -81,35 +81,37 @@ def datasets(
     Args:
         sources: the clips.
         frames: of a clip, to learn from.
-        judge_steps, set_judge_steps: of training the judges of the digits and of the set of textures.
+        classifier_steps, set_classifier_steps: of training the classifiers of the digits and of the set of textures.
         n_stacked, n_windows: samples of the stacked digits, and of the set, whose modes are counted.
     """
     digests = {source.name: source.digest() for source in sources}
 
     @cache
     def all_digits() -> Digits:
-        return read_digits(steps=judge_steps, rng=torch.Generator().manual_seed(0))
+        return read_digits(steps=classifier_steps, rng=torch.Generator().manual_seed(0))
 
     @cache
     def split(source: Source) -> Split:
         return split_clip(source, size=CLIP_SIZE, n_frames=frames)
 
     found = [
-        Dataset("digits", DIGITS, cache(lambda: digits(all_digits())), "training digits", {"judge": judge_steps}),
+        Dataset(
+            "digits", DIGITS, cache(lambda: digits(all_digits())), "training digits", {"classifier": classifier_steps}
+        ),
         Dataset(
             "stacked digits",
             DIGITS,
             cache(lambda: stacked(all_digits(), n=n_stacked)),
             "held-out digits",
-            {"judge": judge_steps, "n": n_stacked},
+            {"classifier": classifier_steps, "n": n_stacked},
             alone=False,
         ),
         Dataset(
             f"{len(sources)} textures",
             TEXTURES,
-            cache(lambda: texture_set([split(s) for s in sources], n=n_windows, steps=set_judge_steps)),
+            cache(lambda: texture_set([split(s) for s in sources], n=n_windows, steps=set_classifier_steps)),
             "training windows",
-            {"clips": digests, "frames": frames, "judge": set_judge_steps, "n": n_windows},
+            {"clips": digests, "frames": frames, "classifier": set_classifier_steps, "n": n_windows},
             times=SET_TIMES,
             alone=False,
         ),
@@ -149,8 +151,8 @@ def stacked(found: Digits, *, n: int) -> Data:
 def texture_set(splits: Sequence[Split], *, n: int, steps: int) -> Data:
     """Several clips for one model: windows of 16 frames as samples, and which of the clips they cover.
 
-    All clips are cut to the shortest. The score is the Fréchet distance of the judge's features to held-out windows,
-    over that of the training windows.
+    All clips are cut to the shortest. The score is the Fréchet distance of the classifier's features to held-out
+    windows, over that of the training windows.
     """
     rng = torch.Generator().manual_seed(0)
     n_train = min(split.train.n_frames for split in splits)
@@ -159,17 +161,17 @@ def texture_set(splits: Sequence[Split], *, n: int, steps: int) -> Data:
     later = torch.stack([split.heldout.video[:, :n_heldout] for split in splits])
     train, labels = _all_windows(y_obs)
     heldout, heldout_labels = _all_windows(later)
-    judge = train_judge(train, labels, heldout, heldout_labels, steps=steps, rng=rng)
+    classifier = train_classifier(train, labels, heldout, heldout_labels, steps=steps, rng=rng)
     train = train[torch.randperm(len(train), generator=rng)[:n]]
-    reference = judge.features(heldout)
-    unit = frechet(judge.features(train), reference)
+    reference = classifier.features(heldout)
+    unit = frechet(classifier.features(train), reference)
 
     def numbers(samples: Tensor) -> Numbers:
-        covered, kl = modes(judge.classes(samples), len(splits))
-        score = frechet(judge.features(samples), reference) / unit
+        covered, kl = modes(classifier.classes(samples), len(splits))
+        score = frechet(classifier.features(samples), reference) / unit
         between = mean_nearest(samples, samples, itself=True) / mean_nearest(train, train, itself=True)
         found = {"modes": float(covered), "kl": kl, "score": score, "diversity": between}
-        return found | {"judge_accuracy": judge.accuracy}
+        return found | {"classifier_accuracy": classifier.accuracy}
 
     return Data(y_obs, n, WINDOW, numbers, train)
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.studies.questions.judge import Judge, mean_nearest, modes, relative_frechet, train_judge
+from benchmarks.studies.questions.classifier import Classifier, mean_nearest, modes, relative_frechet, train_classifier
 from benchmarks.studies.questions.nets import DIGITS_SIZE
 from dyntex.errors import MissingDependencyError
 
@@ -25,31 +25,31 @@ N_STACKED = 6000
 
 @dataclass(frozen=True)
 class Digits:
-    """Grey images (N, 1, 1, 16, 16) in [-1, 1], and the judge of them.
+    """Grey images (N, 1, 1, 16, 16) in [-1, 1], and the classifier of them.
 
     Attributes:
         train, labels: what is learnt from.
         heldout: what nothing was learnt from.
-        judge: of grey digits.
+        classifier: of grey digits.
     """
 
     train: Tensor
     labels: Tensor
     heldout: Tensor
-    judge: Judge
+    classifier: Classifier
 
     def measure(self, samples: Tensor) -> dict[str, float]:
         """Of samples (n, 1, 1, 16, 16), n at least half as many as are held out; 1 is as real ones are, in all.
 
-        ``shape`` and ``texture``: the relative Fréchet distances of the judge's features, which see what is drawn and
-        are blind to noise, and of the pixels, which see how; ``score``: their geometric mean. ``diversity``: the mean
-        distance from a sample to the nearest other one, over that of as many held-out ones. ``copy_distance``: to the
-        nearest training image, over theirs.
+        ``shape`` and ``texture``: the relative Fréchet distances of the classifier's features, which see what is
+        drawn and are blind to noise, and of the pixels, which see how; ``score``: their geometric mean.
+        ``diversity``: the mean distance from a sample to the nearest other one, over that of as many held-out ones.
+        ``copy_distance``: to the nearest training image, over theirs.
         """
         n = len(self.heldout) // 2
         real, drawn = self.heldout[:n], samples[:n]
         pairs = {
-            "shape": (self.judge.features(samples), self.judge.features(self.heldout)),
+            "shape": (self.classifier.features(samples), self.classifier.features(self.heldout)),
             "texture": (samples.flatten(1), self.heldout.flatten(1)),
         }
         # The same halves for all samples: the yardstick does not move.
@@ -68,7 +68,7 @@ class Digits:
     def measure_stacked(self, samples: Tensor) -> dict[str, float]:
         """``modes`` of 1000, ``kl`` to their uniform law, and the score of the planes as grey digits."""
         planes = samples.transpose(0, 1)  # (3, n, 1, H, W)
-        a, b, c = (self.judge.classes(plane[:, None]) for plane in planes)
+        a, b, c = (self.classifier.classes(plane[:, None]) for plane in planes)
         covered, kl = modes(100 * a + 10 * b + c, N_CLASSES**3)
         return {"modes": float(covered), "kl": kl, "score": self.measure(planes.flatten(0, 1)[:, None])["score"]}
 
@@ -86,7 +86,7 @@ def check_digits() -> None:
 
 
 def read_digits(*, rng: torch.Generator, steps: int) -> Digits:
-    """Split them at random into what is learnt from and what is held out, and train the judge.
+    """Split them at random into what is learnt from and what is held out, and train the classifier.
 
     Raises:
         MissingDependencyError: scikit-learn is not installed.
@@ -99,5 +99,5 @@ def read_digits(*, rng: torch.Generator, steps: int) -> Digits:
     large = F.interpolate(small, size=DIGITS_SIZE, mode="bilinear", align_corners=False)
     order = torch.randperm(len(large), generator=rng)
     y, labels = large[order, :, None].contiguous(), torch.as_tensor(found.target)[order]
-    judge = train_judge(y[:N_TRAIN], labels[:N_TRAIN], y[N_TRAIN:], labels[N_TRAIN:], steps=steps, rng=rng)
-    return Digits(y[:N_TRAIN], labels[:N_TRAIN], y[N_TRAIN:], judge)
+    classifier = train_classifier(y[:N_TRAIN], labels[:N_TRAIN], y[N_TRAIN:], labels[N_TRAIN:], steps=steps, rng=rng)
+    return Digits(y[:N_TRAIN], labels[:N_TRAIN], y[N_TRAIN:], classifier)

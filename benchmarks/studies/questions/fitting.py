@@ -26,7 +26,7 @@ from dyntex.coopnets.train import train
 
 
 class Trainer(StrEnum):
-    """How the two networks are taught."""
+    """How the two networks are trained."""
 
     COOP = "cooperative"
     REPLAY = "cooperative with replay"
@@ -68,7 +68,7 @@ def fit(
     progress: Progress,
     on_step: Callable[[TrainState], None] = lambda _: None,
 ) -> Fitted:
-    """Teach the networks of ``config`` from clips or images (N, C, T, H, W), by one trainer.
+    """Train the networks of ``config`` from clips or images (N, C, T, H, W), by one trainer.
 
     Args:
         trainer, y_obs, config: how, from what, and with which networks and settings.

@@ -54,7 +54,7 @@ def _descriptor(trunk: tuple[Layer, ...]) -> DescriptorConfig:
     )
 
 
-# Departures from the paper, without which 40 seconds teach nothing: q is as wide as the pixels' range and f is
+# Departures from the paper, without which 40 seconds train nothing: q is as wide as the pixels' range and f is
 # multiplied by 10 (the paper's s = .016 waits for f to grow to 1e4), and the noise is a tenth of what step 0.2 would
 # have, because ten steps of it must not bury what they reveal.
 DIGITS = CoopConfig.of(

@@ -84,7 +84,7 @@ def _two(cells: Sequence[Row]) -> list[str | Table]:
     if not found:
         return []
     parts: list[str | Table] = [
-        "## RQ2: how does MCMC teach the generator?",
+        "## RQ2: how does MCMC train the generator?",
         "Along the cooperative training: the score of what the generator makes and of what the descriptor's Langevin "
         "dynamics make of it; energies per pixel value (of the descriptor of that moment, so only their order within a "
         "row compares); the distance that the dynamics move (root mean square in [-1, 1]), and the part of it that is "
@@ -130,7 +130,7 @@ def _four(cells: Sequence[Row]) -> list[str | Table]:
         return []
     parts: list[str | Table] = [
         "## RQ4: does the generator distil the chain?",
-        "The score of chains after so many Langevin steps of the taught descriptor, from what the generator makes and "
+        "The score of chains after so many Langevin steps of the trained descriptor, from what the generator makes and "
         "from noise, and the milliseconds of one sample (a clip, an image) with the steps before it.",
     ]
     for cell in found:

@@ -44,7 +44,7 @@ class Questions:
         seconds: of the processor, for each training.
         seeds: how many, from 0.
         steps: of Langevin, ascending from 0, after which RQ4 measures the chains.
-        judge_steps, set_judge_steps, n_stacked, n_windows: see :func:`.datasets.datasets`.
+        classifier_steps, set_classifier_steps, n_stacked, n_windows: see :func:`.datasets.datasets`.
         load: tells the datasets.
     """
 
@@ -55,8 +55,8 @@ class Questions:
     seconds: float = setting(30.0, quick=0.2)
     seeds: int = setting(3, quick=1)
     steps: tuple[int, ...] = setting((0, 1, 2, 5, 10, 50, 500), quick=(0, 1, 5))
-    judge_steps: int = setting(800, quick=150)
-    set_judge_steps: int = setting(80, quick=15)
+    classifier_steps: int = setting(800, quick=150)
+    set_classifier_steps: int = setting(80, quick=15)
     n_stacked: int = setting(4000, quick=400)
     n_windows: int = setting(200, quick=32)
     load: Callable[..., list[Dataset]] = setting(datasets, is_kept=False)  # noqa: RUF009
@@ -71,7 +71,7 @@ class Questions:
     @cached_property
     def datasets(self) -> dict[str, Dataset]:
         """By name."""
-        names = ("judge_steps", "set_judge_steps", "n_stacked", "n_windows")
+        names = ("classifier_steps", "set_classifier_steps", "n_stacked", "n_windows")
         found = self.load(self.clips, frames=self.frames, **{name: getattr(self, name) for name in names})
         return {dataset.name: dataset for dataset in found}
 

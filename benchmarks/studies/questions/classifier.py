@@ -1,7 +1,7 @@
 """What no network of the questions has seen, and every one is judged by: classifiers of real images and clips.
 
-A judge learns classes from the training half alone. Its features give a Fréchet distance, and its classes the modes
-that samples cover.
+A classifier learns classes from the training half alone. Its features give a Fréchet distance, and its classes the
+modes that samples cover.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SPLITS = 4
 
 
 @dataclass(frozen=True)
-class Judge:
+class Classifier:
     """A classifier of real images or clips (B, C, T, H, W).
 
     Attributes:
@@ -47,10 +47,10 @@ class Judge:
             return _logits(self.readout, self.features(y)).argmax(1)
 
 
-def train_judge(
+def train_classifier(
     y: Tensor, labels: Tensor, heldout: Tensor, heldout_labels: Tensor, *, steps: int, rng: torch.Generator
-) -> Judge:
-    """Teach a judge by cross-entropy, with noise of .1 on the data so that single pixels decide nothing."""
+) -> Classifier:
+    """Train a classifier by cross-entropy, with noise of .1 on the data so that single pixels decide nothing."""
     taps = min(3, y.shape[2])
     stride = (2, 2, 2) if taps > 1 else (1, 2, 2)
     layers = (
@@ -67,9 +67,9 @@ def train_judge(
         opt.zero_grad()
         torch.autograd.backward(F.cross_entropy(_logits(readout, _features(trunk, noisy)), labels[pick]))
         opt.step()
-    judge = Judge(trunk, readout, 0.0)
-    right = (judge.classes(heldout) == heldout_labels).float().mean()
-    return Judge(trunk, readout, float(right))
+    classifier = Classifier(trunk, readout, 0.0)
+    right = (classifier.classes(heldout) == heldout_labels).float().mean()
+    return Classifier(trunk, readout, float(right))
 
 
 def _features(trunk: Trunk, y: Tensor) -> Tensor:
@@ -99,7 +99,7 @@ def relative_frechet(samples: Tensor, heldout: Tensor, *, rng: torch.Generator) 
 
     Args:
         samples: at least half as many as are held out.
-        heldout: neither the samples' makers nor the judge have seen them.
+        heldout: neither the samples' makers nor the classifier have seen them.
         rng: draws the halves.
     """
     half = len(heldout) // 2
