@@ -177,8 +177,8 @@ Video of 4:2:0 shares a colour among four pixels, so detail in colour alone is b
 """
 
 FOOTER = """
-- **alpha**: bits of transparency. A clip is kept premultiplied, and files hold it straight. A GIF's pixel is clear or
-  solid, which is said. `.mp4` has none: state what lies behind, `--background white`.
+- **alpha**: bits of transparency. A clip is kept premultiplied, and files hold it straight. A GIF's pixel is
+  transparent or opaque, and a notice says so. `.mp4` has none: give a background, `--background white`.
 - **bits**: of each colour. What is read with more than 8 is kept so, and a synthesis has as many as its file takes.
 - **loop flag**: whether the file itself asks players to repeat it. Others leave that to the player.
 - **words**: the command, seed, preset and version, without folders. In `.gif` a comment, in `.webp` EXIF's description,

@@ -109,7 +109,7 @@ def test_colours_have_names_and_numbers() -> None:
     assert parse_colour("black") == (0, 0, 0)
     assert parse_colour("#0aF") == (0, 170, 255)
     assert parse_colour("#10203040") == (16, 32, 48)
-    with pytest.raises(UsageError, match="'blakc' is no colour"):
+    with pytest.raises(UsageError, match="'blakc' is not a colour"):
         parse_colour("blakc")
 
 

@@ -183,7 +183,7 @@ def test_a_grid_that_does_not_fit_names_one_that_does(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["8", "8x", "0x4", "-1x4", "axb", "8x8x8", "8 x 8", "999999x1"])
 def test_what_is_no_grid(text: str) -> None:
-    with pytest.raises(UsageError, match="is no grid"):
+    with pytest.raises(UsageError, match="is not a grid"):
         parse_grid(text)
 
 
@@ -192,7 +192,7 @@ def test_grid_and_ending_belong_together(tmp_path: Path) -> None:
     clip = Clip.from_uint8(noise(4, 8, 8), FPS)
     with pytest.raises(UsageError, match=r"a\.png is one image: give --grid"):
         write_clip(tmp_path / "a.png", clip)
-    with pytest.raises(UsageError, match=r"a\.mp4 is no sprite sheet"):
+    with pytest.raises(UsageError, match=r"a\.mp4 cannot be a sprite sheet"):
         write_clip(tmp_path / "a.mp4", clip, grid=(2, 2))
     (tmp_path / "a.json").write_text("something else")
     with pytest.raises(UsageError, match=r"a\.json exists"):
@@ -261,10 +261,10 @@ def test_a_transparent_clip_is_learnt_and_sampled_with_its_alpha(ghost: Path, tm
 
 REFUSED = {
     "alpha to mp4": ("a.mp4", (), "--background"),
-    "a background that is none": ("a.mp4", ("--background", "blakc"), "'blakc' is no colour"),
+    "a background that is none": ("a.mp4", ("--background", "blakc"), "'blakc' is not a colour"),
     "an image without a grid": ("a.png", (), "--grid"),
     "a grid of another number": ("a.png", ("--grid", "2x2", "--frames", "5"), "--grid 2x2 does not fit 5 frames"),
-    "a grid of words": ("a.png", ("--grid", "two"), "--grid two is no grid"),
+    "a grid of words": ("a.png", ("--grid", "two"), "--grid two is not a grid"),
     "a grid in a video": ("a.webm", ("--grid", "2x2"), "end it in .png"),
 }
 

@@ -67,7 +67,7 @@ def test_a_path_that_is_too_long_as_a_whole_is_refused(here: Path) -> None:
         assert outcome.err.count("\n") == 1
 
 
-@pytest.mark.parametrize(("name", "words"), [("-", "is no place"), ("..", "exists"), ("", "no name")])
+@pytest.mark.parametrize(("name", "words"), [("-", "is not supported: name a file"), ("..", "exists"), ("", "no name")])
 def test_what_is_no_name_is_refused(here: Path, name: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         check_writable(name)

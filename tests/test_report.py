@@ -382,7 +382,7 @@ def test_what_cannot_be_scored_is_refused_before_anything_is_learnt(tmp_path: Pa
         Scorer.for_source(clip, "example:flame", start=0, n_frames=12)
     write_clip(tmp_path / "c.mkv", make("flame", size=32, n_frames=24))
     for start in (0, 8):  # eight frames follow, and none
-        with pytest.raises(InputError, match=r"--score needs the frames of .*c.mkv from .* on"):
+        with pytest.raises(InputError, match=r"--score needs frames of .*c.mkv that are not learnt, from .* on"):
             Scorer.for_source(clip, str(tmp_path / "c.mkv"), start=start, n_frames=16)
     outcome = dyntex("synthesize", tmp_path / "c.mkv", "-o", tmp_path / "a.mp4", *SEEN, "--score", "-q")
     assert (outcome.code, outcome.err.count("\n")) == (3, 1)

@@ -237,7 +237,7 @@ def test_labels_that_cannot_be(tmp_path: Path) -> None:
     still(tmp_path / "two" / "1.png")
     assert names(tmp_path, 1, labels=True) == ["one/1.png", "two/1.png"]
     still(tmp_path / "loose.png")
-    with pytest.raises(InputError, match=r"loose\.png lies in .* itself"):
+    with pytest.raises(InputError, match=r"loose\.png is in .* itself"):
         names(tmp_path, 1, labels=True)
 
 
@@ -267,14 +267,14 @@ def test_a_folder_of_frames_is_captioned_by_its_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        (("1.png,x", "2.png,y", "3.png,z"), r"line 4, names '3.png', which is no member"),
+        (("1.png,x", "2.png,y", "3.png,z"), r"line 4, names '3.png', which is not a file of the set"),
         (("1.png,x",), r"no caption of 2.png: "),
         ((), r"no caption of 1.png and 1 more"),
         (("1.png,x", "2.png,  "), r"line 3, has an empty caption of 2.png"),
         (("1.png,x", "2.png"), r"line 3, has an empty caption of 2.png"),
         (("1.png,x", "2.png,y", "1.png,y"), r"line 4, has a second caption of 1.png"),
         (("1.png,tall, red", "2.png,y"), r"line 2, has more fields than the header: put a caption with commas in"),
-        (('1.png,"tall', "2.png,y"), r"no table of captions"),
+        (('1.png,"tall', "2.png,y"), r"not a table of captions"),
     ],
 )
 def test_captions_that_cannot_be(tmp_path: Path, rows: tuple[str, ...], words: str) -> None:
@@ -309,9 +309,9 @@ def test_sources_that_are_no_set(tmp_path: Path) -> None:
         names(tmp_path / "empty", 4)
     with pytest.raises(InputError, match="does not exist"):
         names(tmp_path / "missing", 1)
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         names(movie(tmp_path / "a.mkv"), 4)
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         names(tmp_path / "a.mkv", 1)
     still(tmp_path / "stills" / "1.png")
     with pytest.raises(InputError, match=r"nothing in .* can be used; the first of 1 reasons is that .* 1 frames"):

@@ -57,5 +57,5 @@ def test_what_is_not_alike_has_no_page(tmp_path: Path):
     video[:, :8] = np.random.default_rng(0).integers(0, 255, (32, 8, 32, 3), dtype=np.uint8)
     np.save(tmp_path / "half.npy", video)
     study = Tiles(tuple(find_clips([str(tmp_path / "half.npy")])), size=32, frames=16, grown=2, parts=1, iterations=1)
-    with pytest.raises(InputError, match="not alike all over the frame"):
+    with pytest.raises(InputError, match="needs a texture that is stationary in space"):
         run(study, tmp_path / "out")

@@ -132,7 +132,7 @@ def test_a_runaway_is_rolled_back_with_half_the_step(monkeypatch: pytest.MonkeyP
     assert course.bias == 8.0  # the lost iteration left nothing in the weights
     assert course.kept == [0, 2, 4, 4, 6, 8]  # once more after the rollback, with the smaller step
     assert len(course.notices) == 1
-    assert "iteration 5 ran away" in course.notices[0]
+    assert "iteration 5 diverged" in course.notices[0]
     assert "back to iteration 4" in course.notices[0]
     # The random state went back too: eight draws, not nine.
     twin = torch.Generator().manual_seed(0)

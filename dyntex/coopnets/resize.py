@@ -36,7 +36,7 @@ def check_space(config: CoopConfig, asked: str) -> None:
         "resize",
         asked=asked,
         method=f"preset {config.preset!r}",
-        instead="for a texture that is alike all over the frame (see dyntex info) train preset 'fast-st'; else train "
+        instead="for a texture that is stationary in space (see dyntex info) train preset 'fast-st'; else train "
         "at the size you want",
     )
 
@@ -51,9 +51,9 @@ def check_stationary(clip: Clip, asked: str) -> None:
     found = spatial(Clip(F.adaptive_avg_pool2d(clip.video, size), clip.fps))
     if not found.is_stationary:
         raise UsageError(
-            f"{asked} cannot be made of a texture that is not alike all over the frame: its parts differ in motion by "
-            f"a factor of {found.motion:.1f}, in swing {found.swing:.1f}, in detail {found.detail:.1f} and in "
-            f"brightness by {found.brightness:.1f} standard deviations: learn from a part of the frame that is, or "
+            f"{asked} needs a texture that is stationary in space, and parts of this frame differ by factors of "
+            f"{found.motion:.1f} in motion, {found.swing:.1f} in range and {found.detail:.1f} in detail, and by "
+            f"{found.brightness:.1f} standard deviations in brightness: learn from a part of the frame that is, or "
             "leave this out and train at the size you want"
         )
 
@@ -80,7 +80,7 @@ def resized(model: CoopNets, height: int, width: int, *, rng: torch.Generator, t
     m = config.data.multiple
     if height % m or width % m or min(height, width) < m:
         near = "x".join(str(max(1, round(side / m)) * m) for side in (height, width))
-        raise UsageError(f"--size {height}x{width} is no multiple of {m}, as preset {config.preset!r} needs: {near} is")
+        raise UsageError(f"preset {config.preset!r} needs sides that are multiples of {m}: choose --size {near}")
     clip = model.gen.clip()
     if clip is not None:
         check_stationary(Clip(clip.clamp(-1.0, 1.0).cpu(), model.fps), asked)

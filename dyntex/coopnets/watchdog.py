@@ -69,7 +69,7 @@ def watched(
         state.step_scale = step_scale * SHRINK
         keep()  # with the new scale: whoever is killed now and resumes has no more rollbacks than the others
         notice(
-            f"iteration {info.iteration} ran away ({trouble}): back to iteration {state.iteration}, "
+            f"iteration {info.iteration} diverged ({trouble}): back to iteration {state.iteration}, "
             f"with {state.step_scale:g} of the step"
         )
 

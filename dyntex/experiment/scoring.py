@@ -75,7 +75,7 @@ class Scorer:
         except InputError as error:
             name = "the clip" if isinstance(source, Clip) else source
             raise InputError(
-                f"--score needs the frames of {name} from {after} on, which are not learnt, and cannot use them "
+                f"--score needs frames of {name} that are not learnt, from {after} on, and cannot use them "
                 f"({error}): learn from fewer frames with --clip-frames, choose another --size, or leave out --score"
             ) from error
 

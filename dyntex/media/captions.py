@@ -31,7 +31,7 @@ def read_captions(table: str | Path, names: Collection[str]) -> dict[str, str]:
     except OSError as error:
         raise InputError(f"{table} cannot be read ({error.strerror}): give a table of captions") from error
     except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{table} is no table of captions ({error}): save it as comma-separated UTF-8") from error
+        raise InputError(f"{table} is not a table of captions ({error}): save it as comma-separated UTF-8") from error
     lacking = [name for name in names if name not in captions]
     if lacking:
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
@@ -51,7 +51,9 @@ def _captions(table: str | Path, rows: csv.DictReader[str], names: Collection[st
         name = str(PurePosixPath((row["file"] or "").strip().replace("\\", "/")))
         caption = (row["caption"] or "").strip()
         if name not in names:
-            raise InputError(f"{where} names {row['file']!r}, which is no member of the set: name files as it has them")
+            raise InputError(
+                f"{where} names {row['file']!r}, which is not a file of the set: use the file names in the folder"
+            )
         if not caption:
             raise InputError(f"{where} has an empty caption of {name}: say what it shows")
         if name in captions:

@@ -50,7 +50,7 @@ def check_pixels(name: object, width: int, height: int) -> None:
         InputError: a frame of ``width`` x ``height`` is empty or has more than ``MAX_PIXELS`` pixels.
     """
     if min(width, height) < 1:
-        raise InputError(f"{name} claims frames of {width}x{height} pixels: the file is damaged")
+        raise InputError(f"{name} has frames of {width}x{height} pixels in its header: the file is damaged")
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise InputError(
             f"{name} claims frames of {width}x{height} pixels, over the limit of {MAX_PIXELS:,}: scale it down"

@@ -97,7 +97,7 @@ def check_writable(path: str | Path, *, overwrite: bool = False, grid: Grid | No
     target = Path(path)
     ending = ending_of(path)
     if str(path) == "-":
-        raise UsageError("-o - is no place: a result is written to a file and checked; name one")
+        raise UsageError("-o - is not supported: name a file")
     if not target.name:
         raise UsageError(f"{str(path)!r} cannot be written: it has no name; give one that ends in .mp4")
     if ending not in FORMATS:
@@ -106,7 +106,7 @@ def check_writable(path: str | Path, *, overwrite: bool = False, grid: Grid | No
     if ending == ".png" and grid is None and not still:
         raise _one_image(path)
     if ending != ".png" and grid is not None:
-        raise UsageError(f"{path} is no sprite sheet, which --grid makes: end it in .png")
+        raise UsageError(f"{path} cannot be a sprite sheet (--grid): end it in .png")
     check_place(target, overwrite=overwrite)
     if grid is not None:
         check_place(json_of(target), overwrite=overwrite)
@@ -149,7 +149,7 @@ def check_fits(
     if channels == 4 and background is None and not FORMATS[ending_of(path)].alpha:
         raise UsageError(
             f"{path} cannot hold the transparency that the clip has: end it in {CLEAR} or / for a folder, "
-            "or state what lies behind it, as --background black"
+            "or give a background, such as --background black"
         )
     if grid is not None:
         check_grid(grid, n_frames, size=size)

@@ -25,7 +25,7 @@ def parse_grid(text: str) -> Grid:
     """
     found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text.strip().lower())
     if not found:
-        raise UsageError(f"--grid {text} is no grid: give ROWSxCOLUMNS, such as 8x8")
+        raise UsageError(f"--grid {text} is not a grid: give ROWSxCOLUMNS, such as 8x8")
     return int(found[1]), int(found[2])
 
 

@@ -30,7 +30,7 @@ def parse_colour(text: str) -> Colour:
     try:
         red, green, blue, *_ = PIL.ImageColor.getrgb(text)
     except ValueError:
-        raise UsageError(f"{text!r} is no colour: give a name such as black, or #rrggbb") from None
+        raise UsageError(f"{text!r} is not a colour: give a name such as black, or #rrggbb") from None
     return red, green, blue
 
 

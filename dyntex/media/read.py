@@ -102,7 +102,7 @@ def read_clip(
     """
     target = None if size is None else sides(size)
     if start < 0:
-        raise UsageError(f"a start of {start} lies before the first frame: choose 0 or more")
+        raise UsageError(f"start {start} is before the first frame: give 0 or more")
     if n_frames is not None and n_frames < 1:
         raise UsageError(f"a clip of {n_frames} frames is empty: ask for at least 1")
     kind = kind_of(source)
@@ -156,7 +156,7 @@ def _example(source: str, *, target: tuple[int, int] | None, start: int, n_frame
         seed = int(words.pop("seed", "0"))
         given: dict[str, Any] = {word: float(value) for word, value in words.items()}
     except ValueError as error:
-        raise UsageError(f"{source!r} holds a value that is no number: write example:{name}?seed=3") from error
+        raise UsageError(f"{source!r} holds a value that is not a number: write example:{name}?seed=3") from error
     if taken := given.keys() & {"size", "n_frames"}:
         raise UsageError(f"{source!r} sets {taken.pop()}, which has an option of its own: leave it out here")
     if target is not None:

@@ -79,7 +79,7 @@ def read_set(
     root, needed = place_of(source), least or n_frames
     if not root.is_dir():
         if n_frames > 1 or labels or captions is not None or kind_of(root) is not Kind.ARRAY:
-            raise InputError(f"{source} is no folder: a set of clips is a folder of them")
+            raise InputError(f"{source} is not a folder: a set is a folder of clips")
         stack = read_clip(root, size=size, start=start, notice=notice)
         return tuple(Member(stack.segment(i, 1), str(start + i)) for i in range(stack.n_frames))
     paths = {path.relative_to(root).as_posix(): path for path in _members(root, n_frames)}
@@ -106,7 +106,9 @@ def read_set(
     if not found:
         raise InputError(f"nothing in {source} can be used; the first of {len(reasons)} reasons is that {reasons[0]}")
     for lost in sorted(set(label_of.values()) - {member.label for member in found}):
-        raise InputError(f"nothing of the class {lost!r} in {source} can be used: mend its files, or take it away")
+        raise InputError(
+            f"nothing of the class {lost!r} in {source} can be used: repair its files, or remove the folder"
+        )
     return _alike(_as_short(found, n_frames, notice), notice, moving=n_frames > 1)
 
 
@@ -179,12 +181,12 @@ def _labels(root: Path, names: Collection[str]) -> dict[str, str]:
     loose = next((name for name in names if "/" not in name and not (root / name).is_dir()), None)
     if loose is not None:
         raise InputError(
-            f"{loose} lies in {root} itself, whose subfolders are the classes: move it into that of its class"
+            f"{loose} is in {root} itself, whose subfolders are the classes: move it into the subfolder of its class"
         )
     label_of = {name: name.split("/")[0] for name in names}
     classes = [entry.name for entry in _entries(root)]
     for empty in sorted(set(classes) - set(label_of.values())):
-        raise InputError(f"the class {empty!r} in {root} holds nothing to learn from: fill it, or take it away")
+        raise InputError(f"the class {empty!r} in {root} holds nothing to learn from: fill it, or remove it")
     if len(classes) < 2:
         raise InputError(f"{root} has one class, {classes[0]!r}: give a subfolder for each of two or more")
     return label_of

@@ -89,7 +89,7 @@ def write_stream(
     .mkv     FFV1 in RGB, alpha                 lossless, 10 bits
     .webp    animated, alpha                    lossless; milliseconds a frame
     .apng    animated, alpha                    lossless
-    .gif     256 colours a frame                centiseconds a frame, at least 2; a pixel is clear or solid
+    .gif     256 colours a frame                centiseconds a frame, at least 2; transparent or not
     .png     one image, or a sprite sheet,      lossless; a sheet is held in memory, and its JSON beside it has rate
              alpha                              and metadata
     .npy     (T,H,W,3 or 4) uint8               lossless; straight alpha; no rate, no metadata
@@ -131,12 +131,12 @@ def write_stream(
     if ending == ".gif":
         _say_gif_rate(n_frames, first.fps, notice)
         if alpha:
-            notice("a GIF's pixels are clear or solid, so alpha was cut at one half: .webp and .apng keep it")
+            notice("a GIF's pixels are transparent or opaque, so alpha was cut at one half: .webp and .apng keep it")
     if pixel_aspect != 1 and not FORMATS[ending].aspect:
         wide = ", ".join(name for name, kind in FORMATS.items() if kind.aspect)
         notice(
-            f"pixels are {float(pixel_aspect):.4g} times as wide as high, for which {ending or 'a folder'} has no room "
-            f"here, so that it looks squeezed: {wide} keep it"
+            f"pixels are {float(pixel_aspect):.4g} times as wide as high, which {ending or 'a folder'} cannot "
+            f"store, so that the result looks squeezed: {wide} can"
         )
     order = Order(
         ending=ending,
