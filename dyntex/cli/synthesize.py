@@ -27,7 +27,7 @@ def synthesize(
     method: Annotated[
         str,
         typer.Option(
-            help="coop (cooperative training); or without training: shot-noise, lds, fft-lds, hosvd, kpcr, "
+            help="coop (cooperative training); segments; or without training: shot-noise, lds, fft-lds, hosvd, kpcr, "
             "video-texture, patch-nn."
         ),
     ] = "coop",

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 from baselines import METHODS as BASELINES
 from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.segments import Segments
 from dyntex.errors import UsageError, suggest
 from dyntex.method import Method
 
 COOP = "coop"
 """The name of cooperative training, the one method that has presets, iterations and models to save."""
 
-METHODS: Mapping[str, type[Method]] = {COOP: CoopNets, **BASELINES}
+METHODS: Mapping[str, type[Method]] = {COOP: CoopNets, "segments": Segments, **BASELINES}
 """The class of each method; ``METHODS[name].capabilities()`` says what it can do."""
 
 

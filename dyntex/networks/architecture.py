@@ -110,14 +110,18 @@ class DescriptorConfig:
         heads: f is the sum of their scores.
         ref_std: s, the standard deviation of the reference distribution q, in pixel units of [-1, 1].
         reference: "white": q = N(0, s^2 I), the paper's. "pixel": q = N(mean frame, temporal variance + s^2), fitted
-            to the clip pixel by pixel; the Langevin dynamics are preconditioned by it.
+            to the clip pixel by pixel; the Langevin dynamics are preconditioned by it. "colour": q = N(mean colour,
+            variance of the colour + s^2), the same at all pixels, and f sees colours in these units.
         init_std: standard deviation of the initial weights; 0 takes 1/sqrt(fan-in).
+        init_gain: factor on the initial weights; sqrt(2) keeps the size of what passes rectified layers (He et al.
+            2015). Without it the terms of a deep stack, where they are not summed over many positions, begin near 0.
     """
 
     heads: tuple[Head, ...]
     ref_std: float = 0.016
-    reference: Literal["white", "pixel"] = "white"
+    reference: Literal["white", "pixel", "colour"] = "white"
     init_std: float = 0.001
+    init_gain: float = 1.0
 
     @property
     def chains(self) -> tuple[tuple[int, tuple[Layer, ...]], ...]:

@@ -50,7 +50,7 @@ class Descriptor(nn.Module):
         self.shape = shape
         self.precision = precision
         self.heads = nn.ModuleList(_Head(head, shape) for head in config.heads)
-        initialise(self, config.init_std, rng)
+        initialise(self, config.init_std, rng, gain=config.init_gain)
         self.register_buffer("ref_mean", torch.zeros(1, 1, 1, 1, 1))
         self.register_buffer("ref_std", torch.full((1, 1, 1, 1, 1), config.ref_std))
 
@@ -63,6 +63,12 @@ class Descriptor(nn.Module):
                 return
             # Departure: the paper's q is white. With the clip's own mean and variance what stands still stays still.
             var, mean = torch.var_mean(y_obs, dim=(0, 2), keepdim=True, correction=0)
+            self.ref_mean, self.ref_std = mean, (var + self.config.ref_std**2).sqrt()
+        elif self.config.reference == "colour":
+            if y_obs.is_meta:
+                self.ref_mean, self.ref_std = (y_obs.new_empty(1, y_obs.shape[1], 1, 1, 1) for _ in range(2))
+                return
+            var, mean = torch.var_mean(y_obs, dim=(0, 2, 3, 4), keepdim=True, correction=0)
             self.ref_mean, self.ref_std = mean, (var + self.config.ref_std**2).sqrt()
 
     def resized(self, height: int, width: int, layout: Layout | None) -> Descriptor:
@@ -86,12 +92,27 @@ class Descriptor(nn.Module):
     @property
     def scale(self) -> Tensor:
         """The Langevin preconditioner, broadcastable to clips: q's own spread where q is fitted, else 1."""
-        return self.ref_std if self.config.reference == "pixel" else torch.ones_like(self.ref_std)
+        return torch.ones_like(self.ref_std) if self.config.reference == "white" else self.ref_std
 
     def forward(self, y: Tensor, cond: Tensor, *, periodic: Axes = OPEN) -> Tensor:
         """f: (B, C, T, H, W), (B, K, T, H, W) -> (B,); high where y looks like the data."""
-        y = beside(y, cond)
+        y = beside(self._standardised(y), cond)
         return torch.stack([head(y, periodic, self.precision) for head in self.heads]).sum(0)
+
+    def local(self, y: Tensor) -> Tensor:
+        """The terms of f before they are summed over positions, float32: (B, C, T, H, W) -> (B, T', H', W').
+
+        For a descriptor of one head without further ends, and without conditions.
+        """
+        head = cast(_Head, self.heads[0])
+        x = self._standardised(y)
+        x = F.avg_pool3d(x, head.config.pool) if max(head.config.pool) > 1 else x
+        x = x.bfloat16() if self.precision == "bf16" else x
+        terms = _apply(head.config.layers, head.trunk, x, OPEN)[:, 0]
+        return head.config.gain * terms.float()
+
+    def _standardised(self, y: Tensor) -> Tensor:
+        return (y - self.ref_mean) / self.ref_std if self.config.reference == "colour" else y
 
     def frozen(self) -> Descriptor:
         """The same f for a sampler; see :func:`dyntex.networks.frozen.frozen`."""
