@@ -102,7 +102,7 @@ class CoopNets:
 
         Raises:
             InputError, UsageError: a clip is too short, of a size that the preset cannot make, or unlike the others.
-            DivergedError: training ran away, also with smaller steps.
+            DivergedError: training diverged, also with smaller steps.
         """
         y_obs, cond = (part.to(rng.device) for part in observe(clips, config, cond))
         state = TrainState(config, y_obs, rng=rng, condition_channels=cond.shape[1])

@@ -1,7 +1,7 @@
 """A trained model that makes frames of another size, or frames whose ends meet.
 
 A convolutional model makes any size that its strides divide. One that knows its clip pixel by pixel makes other frames
-from the clip's pieces, laid out anew (:mod:`dyntex.textures.quilting`).
+from the clip's pieces in a new layout (:mod:`dyntex.textures.quilting`).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def resized(model: CoopNets, height: int, width: int, *, rng: torch.Generator, t
     Args:
         model: any whose config :func:`check_space` accepts.
         height, width: what is wanted.
-        rng: draws what lies where, if the model's clip is laid out anew.
+        rng: places the pieces of the clip, where the model keeps its pixels.
         tile: whether the frame's ends are to meet, which asks for this at the learnt size as well.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The watchdog: training that ran away is rolled back and goes on with a smaller step."""
+"""The watchdog: training that diverged is rolled back and continues with a smaller step."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def watched(
         past: records of the iterations before, so that a resumed training is watched as if never stopped.
 
     Raises:
-        DivergedError: it ran away again after the last rollback; the state is the last good one.
+        DivergedError: it diverged again after the last rollback; the state is the last good one.
     """
     watch = Watch(past)
     keep()
@@ -75,7 +75,7 @@ def watched(
 
 
 class Watch:
-    """Tells a runaway iteration from a lively one.
+    """Distinguishes an iteration that diverged from one with strong motion.
 
     Energies of 1e7 are natural with the paper's settings, so the gap and the gradient's norm are compared with their
     own recent medians and not with a constant; what is not finite, or has left the range of pixels, needs no history.

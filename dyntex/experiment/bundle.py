@@ -37,7 +37,7 @@ def finish_bundle(
 ) -> str | None:
     """Put the result, its previews and the report into the run folder.
 
-    The result is written and checked by now, so whatever goes wrong here is told and does not fail the command.
+    The result is written and checked by now, so an error here becomes a notice and does not fail the command.
 
     Args:
         folder: of the run.

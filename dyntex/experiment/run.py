@@ -128,16 +128,16 @@ class Run:
         Raises:
             InputError: a clip is too short or unlike the first, or a checkpoint cannot be read.
             UsageError: as :meth:`check` does, or the checkpoint is of other clips or conditions.
-            DivergedError: training ran away for good; the last good checkpoint is kept.
+            DivergedError: training diverged, also with smaller steps; the last good checkpoint is kept.
             StoppedError: ``stop`` returned True; the state is saved.
             MemoryLimitError: weights, gradients and moments would not fit.
         """
         began = time.monotonic()
         self.check()
         clips = [clips] if isinstance(clips, Clip) else list(clips)
-        y_obs, heard = (part.to(self.device) for part in observe(clips, self.config, cond))
+        y_obs, cond_obs = (part.to(self.device) for part in observe(clips, self.config, cond))
         rng = generator(self.seed, "train", self.device)
-        t = TrainState(self.config, y_obs, rng=rng, condition_channels=heard.shape[1])
+        t = TrainState(self.config, y_obs, rng=rng, condition_channels=cond_obs.shape[1])
         check_memory((t.des, t.gen), self.device)
         past, seconds = self._open(clips, cond, t, rng)
         budget = self.budget
@@ -149,7 +149,7 @@ class Run:
             self._preview(CoopNets.from_state(t, clips), clips, cond)
 
         with full_speed():
-            self._iterate(t, y_obs, heard, rng, preview=preview, past=past, seconds_before=seconds, budget=budget)
+            self._iterate(t, y_obs, cond_obs, rng, preview=preview, past=past, seconds_before=seconds, budget=budget)
         return CoopNets.from_state(t, clips, condition=condition)
 
     def begin(self, settings: Mapping[str, Any]) -> None:

@@ -38,7 +38,7 @@ def recover(damaged: Clip, missing: Tensor, *, rng: torch.Generator, method: str
     ============= ==============================================================================================
     blend         kriging, lds, interpolate and median, weighted by how they do on pixels of this clip that were hidden
     kriging       the conditional mean of a Gaussian texture, from all seen pixels around in space and time
-    texture       a draw from that Gaussian texture: not nearest to the truth, but as lively
+    texture       a draw from that Gaussian texture: a larger error, but as much motion
     lds           the Kalman smoother of a linear dynamical system
     interpolate   linear in time between the pixel's nearest seen values
     median        of the pixel's seen values

@@ -52,7 +52,7 @@ def cooperate(
     Raises:
         InputError: the mask does not fit the clip or leaves nothing to do, or the clip is too short.
         UsageError: the preset cannot make frames of this size.
-        DivergedError: the training ran away.
+        DivergedError: the training diverged.
     """
     check_clip(damaged, config)
     seed = int(torch.randint(2**31, (1,), generator=rng, device=rng.device))

@@ -56,7 +56,7 @@ def read_mask(source: str, clip: Clip, *, grow: int = 0) -> Tensor:
     elif place_of(source).suffix.lower() in ARRAYS:
         missing = read_array(place_of(source))
     else:
-        # One frame more than the clip has tells a mask that is too long.
+        # One frame more than the clip has, so that a mask that is too long is noticed.
         missing = marked(read_clip(source, n_frames=clip.n_frames + 1), name=source)
     if missing.shape[1:] != (clip.height, clip.width):
         raise InputError(
@@ -80,7 +80,7 @@ def marked(mask: Clip, *, name: str) -> Tensor:
     files have them, marks what is brighter than mid-grey.
 
     Raises:
-        InputError: it is grey with mid-tones, none of them bright: what it marks cannot be told.
+        InputError: it is grey with mid-tones, none of them bright: what it marks is not clear.
     """
     levels = (mask.video[:3] + 1.0) * 127.5
     top = levels.amax(0)

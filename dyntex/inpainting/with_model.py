@@ -42,7 +42,7 @@ def complete(
         damaged: what it holds at missing pixels is not looked at.
         missing: (T, H, W), bool.
         rng: on the networks' device; the latents that the search begins from.
-        cond: (1, K, T or 1, H, W), what the model is told of the clip. None where it is told nothing.
+        cond: (1, K, T or 1, H, W), the condition of the clip; None for a model without conditions.
 
     Raises:
         InputError: the clip is of another size than the model's, or too short for it, or the mask does not fit.
@@ -131,9 +131,9 @@ def _check(model: CoopNets, damaged: Clip, cond: Tensor | None) -> None:
             f"{channels} of {width}x{height}: give it a clip of its own kind, or another model"
         )
     check_clip(damaged, model.config)
-    told = (1, 0, 1, height, width) if cond is None else tuple(cond.shape)
-    if told not in [(1, model.condition_channels, n, height, width) for n in (1, damaged.n_frames)]:
+    given = (1, 0, 1, height, width) if cond is None else tuple(cond.shape)
+    if given not in [(1, model.condition_channels, n, height, width) for n in (1, damaged.n_frames)]:
         raise UsageError(
             f"the model's condition is 1x{model.condition_channels}x{damaged.n_frames}x{height}x{width} numbers, not "
-            f"{'x'.join(map(str, told))}"
+            f"{'x'.join(map(str, given))}"
         )

@@ -1,4 +1,4 @@
-"""Words inside animated images, for which FFmpeg's own writers have no room."""
+"""Metadata in animated images, which FFmpeg's own writers cannot store."""
 
 from __future__ import annotations
 

@@ -102,11 +102,11 @@ def write_stream(
         n_frames: how many frames the chunks have together.
         quality: H.264's constant rate factor, 1 (best) to 51; VP9's scale is mapped onto it.
         overwrite: replace what is there (a folder only if it holds nothing but numbered PNGs).
-        metadata: words that go into the file, where its format has room for them.
+        metadata: text for the file's metadata, where its format has any.
         background: what lies behind a clip with alpha, which then is written without; needed where the format has none.
         loop: whether players are asked to repeat it, where the format can ask (GIF, WebP, PNG).
         grid: rows and columns of a sprite sheet.
-        pixel_aspect: width of a pixel over its height, for players; said where the format has no room for it.
+        pixel_aspect: width of a pixel over its height, for players; a notice says so where the format cannot store it.
         notice: called with a sentence where the format cannot hold what the clip has (a GIF's frame rate).
 
     Raises:
