@@ -86,7 +86,7 @@ class TiltConfig:
         precision: of the convolutions.
     """
 
-    iterations: int = 600
+    iterations: int = 900
     every: int = 300
     n_chains: int = 6
     lr_des: float = 1e-3
