@@ -17,7 +17,7 @@ from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import PRESETS
 from dyntex.errors import UsageError, suggest
-from dyntex.method import Capabilities, Feature
+from dyntex.method import Capabilities, Feature, Synthesizer
 
 COOP = "coop"
 """Another name of the preset ``fast``."""
@@ -108,15 +108,9 @@ def fit(
     if not is_neural(name):
         return cast(Fitted, METHODS[name].fit(clip, rng=rng))
     config = neural_config(name, iterations=iterations)
-    side = (clip.height, clip.width)
-    if (config.data.fixed_size and side != (config.data.size, config.data.size)) or any(
-        n % config.data.multiple for n in side
-    ):
-        able = (
-            f"{config.data.size}x{config.data.size}"
-            if config.data.fixed_size
-            else f"sides that are multiples of {config.data.multiple}"
-        )
+    side, data = (clip.height, clip.width), config.data
+    if (data.fixed_size and side != (data.size, data.size)) or any(n % data.multiple for n in side):
+        able = f"{data.size}x{data.size}" if data.fixed_size else f"sides that are multiples of {data.multiple}"
         raise UsageError(f"preset {config.preset!r} makes frames of {able}, not {clip.height}x{clip.width}")
     began = time.monotonic()
     progress = None if budget is None else lambda _: (time.monotonic() - began) / budget
@@ -127,36 +121,8 @@ def fit(
 Control = Callable[[Split, int, torch.Generator], Clip]
 
 
-def _mean_frame(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
-    return MeanFrame.fit(split.train, rng=rng).synthesize(n_frames, rng=rng)
-
-
-def _white_noise(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
-    return WhiteNoise.fit(split.train, rng=rng).synthesize(n_frames, rng=rng)
-
-
-def _shuffled_frames(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
-    return ShuffledFrames.fit(split.train, rng=rng).synthesize(n_frames, rng=rng)
-
-
-def _copy(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
-    return Copy.fit(split.train, rng=rng).synthesize(n_frames, rng=rng)
-
-
-def _replay(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
-    return Replay.fit(split.train, rng=rng).synthesize(n_frames, rng=rng)
-
-
-def _reversed(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
-    return reversed_real(split.train).segment(0, n_frames)
-
-
-def _later_real(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
-    return split.heldout.segment(0, min(n_frames, split.heldout.n_frames))
-
-
-def _repeat_last(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
-    return repeat_last(split.train, n_frames)
+def _synthesized(kind: type[Synthesizer]) -> Control:
+    return lambda split, n_frames, rng: kind.fit(split.train, rng=rng).synthesize(n_frames, rng=rng)
 
 
 def _fresh(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
@@ -164,15 +130,15 @@ def _fresh(split: Split, n_frames: int, rng: torch.Generator) -> Clip:
 
 
 CONTROLS: dict[str, Control] = {
-    "later-real": _later_real,
+    "later-real": lambda split, n_frames, rng: split.heldout.segment(0, min(n_frames, split.heldout.n_frames)),
     "fresh-sample": _fresh,
-    "reversed-real": _reversed,
-    "replay": _replay,
-    "copy": _copy,
-    "mean-frame": _mean_frame,
-    "shuffled-frames": _shuffled_frames,
-    "white-noise": _white_noise,
-    "repeat-last": _repeat_last,
+    "replay": _synthesized(Replay),
+    "reversed-real": lambda split, n_frames, rng: reversed_real(split.train).segment(0, n_frames),
+    "copy": _synthesized(Copy),
+    "mean-frame": _synthesized(MeanFrame),
+    "shuffled-frames": _synthesized(ShuffledFrames),
+    "white-noise": _synthesized(WhiteNoise),
+    "repeat-last": lambda split, n_frames, rng: repeat_last(split.train, n_frames),
 }
 
 RANDOM = ("white-noise", "shuffled-frames", "replay", "fresh-sample")
@@ -180,16 +146,7 @@ RANDOM = ("white-noise", "shuffled-frames", "replay", "fresh-sample")
 
 TASK_CONTROLS: dict[str, tuple[str, ...]] = {
     "paper": ("later-real", "reversed-real", "copy", "mean-frame", "shuffled-frames", "white-noise"),
-    "statistics": (
-        "later-real",
-        "fresh-sample",
-        "replay",
-        "reversed-real",
-        "copy",
-        "mean-frame",
-        "shuffled-frames",
-        "white-noise",
-    ),
+    "statistics": tuple(name for name in CONTROLS if name != "repeat-last"),
     "critic": ("later-real", "fresh-sample", "replay"),
     "extrapolation": ("repeat-last", "mean-frame"),
     "speed": (),

@@ -103,6 +103,7 @@ COMMON: dict[str, tuple[Any, Any]] = {
 COMPARISON = {
     "paper": "PSNR and SSIM of synthesized frames against the observed ones, as the paper has them.",
     "statistics": "The score of free samples, how they differ, and how near to copies they are.",
+    "critic": "How well fresh critics tell free samples from held-out frames.",
     "extrapolation": "PSNR and SSIM of the frames to be expected after the observed ones.",
     "speed": "Seconds of fitting, frames a second, memory and parameters of every method.",
 }
@@ -153,8 +154,8 @@ def compare(
     device: options.Device = "auto",
     models: Models = True,
 ) -> None:
-    """Fit every method to every clip, and measure what it makes beside controls: paper, statistics, extrapolation and
-    speed, or what is named. Options follow the name.
+    """Fit every method to every clip, and measure what it makes beside controls: paper, statistics, critic,
+    extrapolation and speed, or what is named. Options follow the name.
 
     A killed benchmark goes on where it was: give the same command again. `dyntex benchmark merge` joins parts, and
     `dyntex benchmark page` writes the tables as Markdown.
