@@ -1,13 +1,12 @@
-"""``dyntex benchmark NAME``: the experiments. A command translates its options into the fields of its study."""
+"""``dyntex benchmark NAME``: the experiments. A command is a name, its options and its help; here they are as data."""
 
 from __future__ import annotations
 
-import functools
 import inspect
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,71 +17,47 @@ from dyntex.errors import UsageError
 if TYPE_CHECKING:
     from benchmarks.study import Results, Row, Study
 
-# An option that is not given has the default of its study's field, or with --quick what makes it quick.
-Clips = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="A folder of clips, files, example:NAME, or examples; repeat or join by commas.",
-        show_default="examples; one or two of them with --quick",
-    ),
-]
-Methods = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="lds, fft-lds, hosvd, kpcr, video-texture, patch-nn, or CoopNets by preset: fast (coop), ...",
-        show_default="the first four and fast; three with --quick",
-    ),
-]
-Size = Annotated[int | None, typer.Option(help="Side of the square frames.", show_default="64; of tiles 128")]
-Frames = Annotated[int | None, typer.Option(help="Frames of a clip to learn from.", show_default="64; of tiles 60")]
-Seeds = Annotated[int | None, typer.Option(help="How many.", show_default="3; of loops 5")]
-Iterations = Annotated[int | None, typer.Option(help="Of the networks; by default the preset's, of loops 2.")]
-# Not --budget, which in other commands is the time of the whole command.
-Budget = Annotated[
-    float | None, typer.Option("--train-seconds", help="Seconds to train each network, in place of --iterations.")
-]
-Seconds = Annotated[float | None, typer.Option(help="Seconds of the processor to train a network.")]
-Models = Annotated[
-    bool, typer.Option("--models/--no-models", help="Keep the trained networks, so that none is trained again.")
-]
-Rivals = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--methods",
-        help="lds, hosvd, ..., or CoopNets by preset: what stands beside the paper's networks and public variants.",
-        show_default="fast,lds,hosvd,fft-lds,kpcr",
-    ),
-]
-Trainings = Annotated[
-    Path | None,
-    typer.Option("--trained", help="Folder of the networks' trainings.", show_default="none: they have no rows"),
-]
-Words = Annotated[Path | None, typer.Option(help="JSON with what somebody saw; see the study.")]
-RecoveryMethods = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--methods", help="blend, kriging, texture, lds, interpolate, median, telea.", show_default="all of them"
-    ),
-]
-LoopMethods = Annotated[
-    list[str] | None,
-    typer.Option("--methods", help="Those that loop, or CoopNets by preset.", show_default="lds,fft-lds,hosvd,fast"),
-]
-Masks = Annotated[list[str] | None, typer.Option(help="An .npz of another mask, 1 where missing; repeat for more.")]
-Parts = Annotated[list[str] | None, typer.Option(help="digits, textures, sketch, text.", show_default="all of them")]
-SmallSize = Annotated[int | None, typer.Option("--size", help="Side of the square frames.", show_default="32")]
-Seed = Annotated[int | None, typer.Option(help="Of all randomness.", show_default="0")]
-Trained = Annotated[
-    list[str] | None, typer.Option(help="Names of the clips to train on, all, or none.", show_default="all")
-]
-Lengths = Annotated[
-    list[str] | None, typer.Option("--seconds", help="Lengths of training.", show_default="30,60,120,300")
-]
-Grown = Annotated[int | None, typer.Option(help="Times as high and wide.", show_default="4")]
-NParts = Annotated[int | None, typer.Option("--parts", help="Of the large frame, to score.", show_default="4")]
-Presets = Annotated[list[str] | None, typer.Option(help="Of the paper.", show_default="paper-fc64")]
-Precisions = Annotated[list[str] | None, typer.Option(help="fp32, bf16, or both.", show_default="fp32")]
+Words = list[str]
+"""Of an option that is repeated, or whose words are joined by commas."""
 
+# By option, or by command and option where it means another thing there: type, help, and default in words. One that is
+# not given has the default of its study's field, or with --quick what makes it quick.
+OPTIONS: dict[str, tuple[Any, str, str]] = {
+    "clips": (Words, "A folder of clips, files, example:NAME, or examples; repeat or join by commas.", "examples"),
+    "methods": (
+        Words,
+        "lds, fft-lds, hosvd, kpcr, video-texture, or CoopNets by preset: fast (coop), paper-fc64, ...",
+        "the first four and fast",
+    ),
+    "paper-table.methods": (Words, "What stands beside the paper's networks.", "fast,lds,hosvd,fft-lds,kpcr"),
+    "recovery.methods": (Words, "blend, kriging, texture, lds, interpolate, median, telea.", "all of them"),
+    "loops.methods": (Words, "Those that loop, or CoopNets by preset.", "lds,fft-lds,hosvd,fast"),
+    "size": (int, "Side of the square frames.", "64"),
+    "conditions.size": (int, "Side of the square frames.", "32"),
+    "tiles.size": (int, "Side of the square frames.", "128"),
+    "frames": (int, "Frames of a clip to learn from.", "64"),
+    "tiles.frames": (int, "Frames of a clip to learn from.", "60"),
+    "iteration.frames": (int, "Frames of the clip.", "the preset's"),
+    "seeds": (int, "How many.", "3"),
+    "loops.seeds": (int, "How many.", "5"),
+    "seed": (int, "Of all randomness.", "0"),
+    "iterations": (int, "Of the networks.", "the preset's"),
+    "loops.iterations": (int, "Of the networks.", "2"),
+    "budget": (float, "Seconds to train a network, in place of --iterations.", "none"),
+    "seconds": (float, "Seconds of the processor to train a network.", "30"),
+    "faces.seconds": (float, "Seconds of the processor to train the network.", "150"),
+    "conditions.seconds": (float, "Seconds of the processor to train a network.", "600"),
+    "ablation.seconds": (Words, "Lengths of training, in seconds of the processor.", "30,60,120,300"),
+    "masks": (Words, "An .npz of another mask, 1 where missing; repeat for more.", "none"),
+    "conditions.parts": (Words, "digits, textures, sketch, text.", "all of them"),
+    "tiles.parts": (int, "Parts of the large frame, to score.", "4"),
+    "grown": (int, "Times as high and wide.", "4"),
+    "ablation.trained": (Words, "Names of the clips to train on, all, or none.", "all"),
+    "paper-table.trained": (Path, "Folder of the networks' trainings.", "none: they have no rows"),
+    "words": (Path, "JSON with what somebody saw; see the study.", "none"),
+    "presets": (Words, "Of the paper.", "paper-fc64"),
+    "precisions": (Words, "fp32, bf16, or both.", "fp32"),
+}
 COMMON: dict[str, tuple[Any, Any]] = {
     "out": (
         Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the results; by default benchmark-NAME.")],
@@ -95,11 +70,22 @@ COMMON: dict[str, tuple[Any, Any]] = {
     ),
     "quiet": (options.Quiet, False),
     "as_json": (options.AsJson, False),
-    "task": (Annotated[list[str] | None, typer.Option(hidden=True)], None),
+    "task": (Annotated[Words | None, typer.Option(hidden=True)], None),
     "reference": (Annotated[bool, typer.Option("--reference", hidden=True)], False),
 }
 """Options of every study, with their defaults."""
+SPECIAL: dict[str, tuple[Any, Any]] = {
+    "device": (options.Device, "auto"),
+    "models": (
+        Annotated[
+            bool,
+            typer.Option("--models/--no-models", help="Keep the trained networks, so that none is trained again."),
+        ],
+        True,
+    ),
+}
 
+COMPARED = "clips methods size frames seeds iterations budget device models"
 COMPARISON = {
     "paper": "PSNR and SSIM of synthesized frames against the observed ones, as the paper has them.",
     "statistics": "The score of free samples, how they differ, and how near to copies they are.",
@@ -107,59 +93,81 @@ COMPARISON = {
     "extrapolation": "PSNR and SSIM of the frames to be expected after the observed ones.",
     "speed": "Seconds of fitting, frames a second, memory and parameters of every method.",
 }
+"""Tasks of the comparison of methods."""
+ALL = """Fit every method to every clip, and measure what it makes beside controls: paper, statistics, critic,
+extrapolation and speed, or what is named. Options follow the name.
+
+A killed benchmark goes on where it was: give the same command again. `dyntex benchmark merge` joins parts, and
+`dyntex benchmark page` writes the tables as Markdown."""
+
+STUDIES = {
+    "paper-table": (
+        "clips methods size frames seeds trained words",
+        "The paper's table with the paper's networks, published numbers beside ours.\n\nThe networks train for hours, "
+        "by python -m benchmarks.studies.paper_table.training.",
+    ),
+    "recovery": (
+        "clips methods size frames seeds masks",
+        "Hide parts of clips by the masks of the literature; how far from the truth does each method fill them?",
+    ),
+    "questions": (
+        "clips frames seconds seeds",
+        "Cooperative training beside each network alone, a VAE and a GAN of the same networks: the paper's questions.",
+    ),
+    "conditions": ("clips parts seconds size seed", "Whether models do what labels, sketches and texts say."),
+    "ablation": (
+        "clips size frames trained seconds",
+        "What each part of the preset fast is worth, and what training adds.",
+    ),
+    "faces": ("seconds", "Faces with a hole, filled by a model that learned other faces."),
+    "loops": (
+        "clips methods size frames seeds iterations",
+        "How ordinary the step from the last frame of a loop to its first is.",
+    ),
+    "tiles": (
+        "clips size frames grown parts iterations",
+        "Whether a part of a larger frame is as good as a frame of the size that was learned.",
+    ),
+    "degradations": (
+        "clips size frames",
+        "Degrade real clips by known amounts, and show what the score of the statistics makes of it.",
+    ),
+    "iteration": (
+        "presets precisions frames device",
+        "Seconds of one iteration of the paper's model, beside the obvious way to write it.",
+    ),
+}
+"""By command: the options that are fields of its study, and its help."""
 OLD = {"ladder": "degradations", "tables": "page"}
 """Commands by the names that they had, and have."""
-
-Command = Callable[..., None]
 
 app = typer.Typer()
 
 
-def _study(command: Command, run: Callable[..., None]) -> Command:
-    """A command whose options are those of a signature and the common ones, which are handed to ``run`` by name."""
-    kinds = get_type_hints(command, include_extras=True)
-    kinds.pop("return", None)
-    kinds |= {name: kind for name, (kind, _) in COMMON.items()}
-    defaults = {name: p.default for name, p in inspect.signature(command).parameters.items()}
-    defaults |= {name: default for name, (_, default) in COMMON.items()}
+def _command(name: str, names: str, run: Callable[..., None]) -> Callable[..., None]:
+    """A command that hands the options of these names, and the common ones, to ``run``."""
+    kinds: dict[str, tuple[Any, Any]] = {}
+    for option in names.split():
+        if option in SPECIAL:
+            kinds[option] = SPECIAL[option]
+            continue
+        kind, about, default = OPTIONS.get(f"{name}.{option}") or OPTIONS[option]
+        kinds[option] = (Annotated[kind | None, typer.Option(f"--{option}", help=about, show_default=default)], None)
+    kinds |= COMMON
 
-    @functools.wraps(command)
-    def called(**given: Any) -> None:
+    def command(**given: Any) -> None:
         run(**given)
 
-    called.__annotations__ = kinds
-    parameters = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kinds[name])
-        for name, default in defaults.items()
-    ]
-    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return called
-
-
-def _command(command: Command) -> Command:
-    """Register a study's command: the name and the options of its signature are those of the study and its fields."""
-    name = command.__name__.replace("_", "-")
-    return app.command(name)(_study(command, lambda **given: _run(name, given, folder=f"benchmark-{name}")))
-
-
-def compare(
-    context: typer.Context,
-    clips: Clips = None,
-    methods: Methods = None,
-    size: Size = None,
-    frames: Frames = None,
-    seeds: Seeds = None,
-    iterations: Iterations = None,
-    budget: Budget = None,
-    device: options.Device = "auto",
-    models: Models = True,
-) -> None:
-    """Fit every method to every clip, and measure what it makes beside controls: paper, statistics, critic,
-    extrapolation and speed, or what is named. Options follow the name.
-
-    A killed benchmark goes on where it was: give the same command again. `dyntex benchmark merge` joins parts, and
-    `dyntex benchmark page` writes the tables as Markdown.
-    """
+    context = [inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)]
+    command.__annotations__ = {"context": typer.Context} | {option: kind for option, (kind, _) in kinds.items()}
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        context
+        + [
+            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for option, (kind, default) in kinds.items()
+        ]
+    )
+    return command
 
 
 def _compare(context: typer.Context, **given: Any) -> None:
@@ -174,97 +182,16 @@ def _compare(context: typer.Context, **given: Any) -> None:
         raise UsageError(f"--{early[0]} before {context.invoked_subcommand}: give options after the name")
 
 
-app.callback(invoke_without_command=True)(_study(compare, _compare))
+def _study(context: typer.Context, **given: Any) -> None:
+    name = context.info_name or ""
+    _run(name, given, folder=f"benchmark-{name}")
+
+
+app.callback(invoke_without_command=True, help=ALL)(_command("", COMPARED, _compare))
 for _name, _help in COMPARISON.items():
-    app.command(_name, help=_help)(_study(compare, _compare))
-
-
-@_command
-def paper_table(
-    clips: Clips = None,
-    methods: Rivals = None,
-    size: Size = None,
-    frames: Frames = None,
-    seeds: Seeds = None,
-    trained: Trainings = None,
-    words: Words = None,
-) -> None:
-    """The paper's table with the paper's networks, published numbers beside ours.
-
-    The networks train for hours, by python -m benchmarks.studies.paper_table.training.
-    """
-
-
-@_command
-def recovery(
-    clips: Clips = None,
-    methods: RecoveryMethods = None,
-    size: Size = None,
-    frames: Frames = None,
-    seeds: Seeds = None,
-    masks: Masks = None,
-) -> None:
-    """Hide parts of clips by the masks of the literature, and measure how far from them each method fills the holes."""
-
-
-@_command
-def questions(clips: Clips = None, frames: Frames = None, seconds: Seconds = None, seeds: Seeds = None) -> None:
-    """Cooperative training beside each network alone, a VAE and a GAN of the same networks: the paper's questions."""
-
-
-@_command
-def conditions(
-    clips: Clips = None, parts: Parts = None, seconds: Seconds = None, size: SmallSize = None, seed: Seed = None
-) -> None:
-    """Whether models do what labels, sketches and texts say."""
-
-
-@_command
-def ablation(
-    clips: Clips = None, size: Size = None, frames: Frames = None, trained: Trained = None, seconds: Lengths = None
-) -> None:
-    """What each part of the preset fast is worth, and what training adds."""
-
-
-@_command
-def faces(seconds: Seconds = None) -> None:
-    """Faces with a hole, filled by a model that learned other faces."""
-
-
-@_command
-def loops(
-    clips: Clips = None,
-    methods: LoopMethods = None,
-    size: Size = None,
-    frames: Frames = None,
-    seeds: Seeds = None,
-    iterations: Iterations = None,
-) -> None:
-    """How ordinary the step from the last frame of a loop to its first is."""
-
-
-@_command
-def tiles(
-    clips: Clips = None,
-    size: Size = None,
-    frames: Frames = None,
-    grown: Grown = None,
-    parts: NParts = None,
-    iterations: Iterations = None,
-) -> None:
-    """Whether a part of a larger frame is as good as a frame of the size that was learned."""
-
-
-@_command
-def degradations(clips: Clips = None, size: Size = None, frames: Frames = None) -> None:
-    """Degrade real clips by known amounts, and show what the score of the statistics makes of it."""
-
-
-@_command
-def iteration(
-    presets: Presets = None, precisions: Precisions = None, frames: Frames = None, device: options.Device = "auto"
-) -> None:
-    """Seconds of one iteration of the paper's model, beside the obvious way to write it."""
+    app.command(_name, help=_help)(_command(_name, COMPARED, _compare))
+for _name, (_names, _help) in STUDIES.items():
+    app.command(_name, help=_help)(_command(_name, _names, _study))
 
 
 @app.command()
