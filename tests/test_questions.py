@@ -403,8 +403,8 @@ def test_the_datasets_are_digits_and_the_clips_one_by_one_and_in_one_set():
         (("--methods", "lds"), "No such option: --methods"),
         (("--no-models",), "No such option: --no-models"),
         (("--shard", "2/1"), "--shard 2/1"),
-        (("--seconds", -1), "--seconds -1 is not positive"),
-        (("--seconds", "nan"), "--seconds nan is not positive"),
+        (("--cpu-seconds", -1), "--cpu-seconds -1 is not positive"),
+        (("--cpu-seconds", "nan"), "--cpu-seconds nan is not positive"),
         (("--seeds", 0), "--seeds 0 is not positive"),
     ],
 )

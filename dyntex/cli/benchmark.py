@@ -58,6 +58,8 @@ OPTIONS: dict[str, tuple[Any, str, str]] = {
     "presets": (Words, "Of the paper.", "paper-fc64"),
     "precisions": (Words, "fp32, bf16, or both.", "fp32"),
 }
+FLAGS = {"budget": "train-seconds", "seconds": "cpu-seconds"}
+"""Options whose names are not their fields': in other commands --budget and --seconds mean other things."""
 COMMON: dict[str, tuple[Any, Any]] = {
     "out": (
         Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the results; by default benchmark-NAME.")],
@@ -152,7 +154,7 @@ def _command(name: str, names: str, run: Callable[..., None]) -> Callable[..., N
             kinds[option] = SPECIAL[option]
             continue
         kind, about, default = OPTIONS.get(f"{name}.{option}") or OPTIONS[option]
-        kinds[option] = (Annotated[kind | None, typer.Option(f"--{option}", help=about, show_default=default)], None)
+        kinds[option] = (Annotated[kind | None, typer.Option(f"--{FLAGS.get(option, option)}", help=about, show_default=default)], None)
     kinds |= COMMON
 
     def command(**given: Any) -> None:
@@ -281,7 +283,7 @@ def _fields(given: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, list) and key not in ("clips", "masks"):
             fields[key] = _split(value)
     if isinstance(fields.get("seconds"), tuple):
-        fields["seconds"] = tuple(_number("--seconds", word) for word in fields["seconds"])
+        fields["seconds"] = tuple(_number("--cpu-seconds", word) for word in fields["seconds"])
     if "device" in fields:
         fields["device"] = str(choose_device(fields["device"]))
     if "masks" in fields:

@@ -62,7 +62,7 @@ class Questions:
     load: Callable[..., list[Dataset]] = setting(datasets, is_kept=False)  # noqa: RUF009
 
     def __post_init__(self) -> None:
-        for option, value in (("--frames", self.frames), ("--seconds", self.seconds), ("--seeds", self.seeds)):
+        for option, value in (("--frames", self.frames), ("--cpu-seconds", self.seconds), ("--seeds", self.seeds)):
             if not 0 < value < float("inf"):
                 raise UsageError(f"{option} {value:g} is not positive: give a number above 0")
         if self.load is datasets:
