@@ -154,7 +154,10 @@ def _command(name: str, names: str, run: Callable[..., None]) -> Callable[..., N
             kinds[option] = SPECIAL[option]
             continue
         kind, about, default = OPTIONS.get(f"{name}.{option}") or OPTIONS[option]
-        kinds[option] = (Annotated[kind | None, typer.Option(f"--{FLAGS.get(option, option)}", help=about, show_default=default)], None)
+        kinds[option] = (
+            Annotated[kind | None, typer.Option(f"--{FLAGS.get(option, option)}", help=about, show_default=default)],
+            None,
+        )
     kinds |= COMMON
 
     def command(**given: Any) -> None:
