@@ -224,13 +224,20 @@ class PatchNN:
             held = made[:, -overlap:]
 
     def _state(self, held: Tensor) -> int:
-        """The frame of the clip that follows as the last of ``(C, m, H, W)`` frames does: they, too, are like it."""
+        """The frame of the clip that is reached as the last of ``(C, m, H, W)`` frames is: those before are alike, too.
+
+        Only frames that the beginning comes back to are taken: from one near the clip's end it would have to cut.
+        """
         n = min(3, held.shape[1])
         mine, theirs = (y.transpose(0, 1).flatten(1).double() for y in (self.beginning.video, held[:, -n:]))
         squared = torch.cdist(theirs, mine).square()  # (n, T)
         # Of frames before the clip's first nothing is known.
         total = torch.stack([squared[n - 1 - k].roll(k) for k in range(n)]).sum(dim=0)
-        return n - 1 + int(total[n - 1 :].argmin())
+        possible = self.beginning.chain.stationary > 0
+        possible[: n - 1] = False
+        if not possible.any():
+            possible[n - 1 :] = True
+        return int(torch.where(possible, total, torch.inf).argmin())
 
     def made(
         self, base: Tensor, before: Tensor, after: Tensor, *, periodic: bool = False, rng: torch.Generator

@@ -28,7 +28,7 @@ def synthesize(
         str,
         typer.Option(
             help="coop (cooperative training); segments; or without training: shot-noise, lds, fft-lds, hosvd, kpcr, "
-            "video-texture, patch-nn."
+            "video-texture, patch-nn; or auto: what dyntex info recommends."
         ),
     ] = "coop",
     preset: options.Preset = None,

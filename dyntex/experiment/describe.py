@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
+from dyntex.clip import Clip
 from dyntex.conditions import Labels, from_json
 from dyntex.coopnets.checkpoint import MODEL
-from dyntex.coopnets.presets import PRESETS, preset
+from dyntex.coopnets.presets import FAST, PRESETS, preset
 from dyntex.experiment.checks import check_numbers
 from dyntex.experiment.estimate import estimate
 from dyntex.experiment.progress import SILENT, Progress
@@ -19,6 +20,7 @@ from dyntex.experiment.session import SCHEMA_VERSION
 from dyntex.experiment.settings import choose_size, load_model
 from dyntex.media import probe, read_clip
 from dyntex.runtime import choose_device
+from dyntex.textures.recommend import recommend
 from dyntex.textures.stationarity import already_loops, spatial
 
 EXAMINED = 600
@@ -45,8 +47,9 @@ def describe(
         progress: receives progress messages.
 
     Returns:
-        of a clip: size, length, rate, whether it is stationary in space, whether it loops, and ``cost``, a row for each
-        preset (seconds, MiB); of a model: its preset, iterations, shape, condition and numbers of parameters.
+        of a clip: size, length, rate, whether it is stationary in space, whether it loops, ``recommended``, the method
+        expected to be best and the numbers it goes by, and ``cost``, a row for each preset (seconds, MiB); of a model:
+        its preset, iterations, shape, condition and numbers of parameters.
 
     Raises:
         InputError: the clip or the model cannot be read.
@@ -84,7 +87,14 @@ def _kind(source: str, n_frames: int | None) -> dict[str, Any]:
         "stationary_in_space": found.is_stationary,
         "spatial": {key: round(value, 2) for key, value in asdict(found).items()},
         "loops_already": already_loops(clip) if whole else None,
+        "recommended": _recommended(clip),
     }
+
+
+def _recommended(clip: Clip) -> dict[str, Any]:
+    """The method that is expected to be best, and the numbers it goes by, from the frames that would be learnt."""
+    found = recommend(clip.segment(0, min(clip.n_frames, FAST.data.n_frames)))
+    return {key: round(value, 2) if isinstance(value, float) else value for key, value in asdict(found).items()}
 
 
 def _model(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dyntex.clip import Clip, concatenate
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
 from dyntex.errors import UsageError
+from dyntex.experiment.advice import AUTO, choose_method
 from dyntex.experiment.boundaries import Boundaries, keep_ends
 from dyntex.experiment.budget import rehearse, seconds_allowed
 from dyntex.experiment.bundle import finish_bundle, remove_bundle
@@ -89,7 +90,7 @@ def synthesize(
         grid: rows and columns of a sprite sheet, ``"4x8"`` or (4, 8).
         start: first frame of the source to learn from.
         clip_frames: number of frames to learn from; by default the preset's, or all of a clip in memory.
-        method: one of :data:`dyntex.METHODS`.
+        method: one of :data:`dyntex.METHODS`, or ``"auto"``, the one that :func:`dyntex.describe` recommends.
         preset: one of :data:`dyntex.PRESETS`; by default ``"fast"``, for one image ``"image-texture"``.
         config: settings in place of a preset, or a JSON file of them.
         iterations: cooperative iterations; by default the preset's.
@@ -124,6 +125,10 @@ def synthesize(
         not_negative={"--start": start, "--seed": seed},
     )
     wanted = as_size(size)
+    if method == AUTO:
+        training = any((preset, config, iterations, budget, quality, resume, save_model))
+        method, reason = choose_method(source, start=start, n_frames=clip_frames, training=training, tile=bool(tile))
+        progress.say(reason)
     name, why = (preset, None) if preset or config or method != COOP else preset_of(source)
     chosen = choose_config(
         name, config=config, size=wanted, iterations=iterations, budget=budget, clip_frames=clip_frames
