@@ -50,6 +50,9 @@ def load(folder: Path) -> tuple[Study, Results]:
     results = collect(study, folder)
     if (folder / RESULTS).exists():
         held = load_json(folder / RESULTS)
+        # Some studies have rows of what no configuration holds, of networks that were trained elsewhere for example.
+        if len(held["rows"]) >= len(results["rows"]):
+            return study, held
         results |= {key: held[key] for key in ("versions", "machine")}
     return study, results
 
