@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.report.comparison_page import task_table
 from benchmarks.report.over_clips import bootstrap, over_clips, without_worst
 from benchmarks.report.summary import column_of
 
@@ -50,3 +51,8 @@ def test_the_table_takes_seeds_together_before_clips():
     assert lds == ["lds", "3.00", "2.00 to 4.00", "b", "2.00"]
     assert copy == ["*copy*", "1.00", "–", "–", "–"]
     assert over_clips(rows[:2], "statistics", column_of("statistics", "score")) is None
+
+
+def test_methods_that_replay_are_marked_in_their_table():
+    rows = [row("lds", "a", 1.0), row("video-texture", "a", 1.0), row("replay", "a", 1.0, control=True)]
+    assert [line[0] for line in task_table(rows, "statistics").rows] == ["lds", "video-texture †", "*replay*"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.methods import replays
 from benchmarks.report.markdown import Table
 from benchmarks.report.over_clips import over_clips
 from benchmarks.report.protocol import CAPTIONS, TITLES, protocol, setting
@@ -53,6 +54,8 @@ def page(results: dict[str, Any]) -> list[str | Table]:
     ]
     for task in results["config"]["tasks"]:
         parts += [f"## {TITLES[task]}", CAPTIONS[task], task_table(rows, task)]
+        if any(replays(line.method) for line in table(rows, task)):
+            parts.append(REPLAYS_NOTE)
         if task == "paper" and (ahead := margins(rows)):
             parts += ["### CoopNets against the publication's margins", MARGINS, ahead]
         if task in HEADLINES and (other := over_clips(rows, task, column_of(task, HEADLINES[task]))):
@@ -72,7 +75,7 @@ def task_table(all_rows: Sequence[Row], task: str) -> Table:
     rows = []
     for i, line in enumerate(lines):
         name = line.method + (f" ({line.failed} failed)" if line.failed else "")
-        name = f"*{name}*" if line.control else name
+        name = f"*{name}*" if line.control else name + f" {REPLAYS}" * replays(line.method)
         cells = [shown(cell, column) for cell, column in zip(line.cells, columns, strict=True)]
         cells = [f"**{cell}**" if winners[c] == i else cell for c, cell in enumerate(cells)]
         rows.append([name, *cells])
