@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-slow lint docs clean
+.PHONY: install demo test test-slow fuzz lint docs clean
 
 install: $(VENV)/.installed
 
@@ -21,6 +21,10 @@ test: install
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+
+# Mutated files, odd names, pairs of options, until the time is over: SECONDS=1800 SEED=0
+fuzz: install
+	$(BIN)/python tests/fuzz.py --seconds $(or $(SECONDS),180) --seed $(or $(SEED),0)
 
 lint: install
 	$(BIN)/ruff check .
