@@ -165,8 +165,9 @@ HEADER = """\
 # Formats
 
 The ending of `-o` chooses the format; no ending is a folder of PNGs, `.png` an image or, by `--grid`, a sprite sheet.
-Everything that reading takes is in `read_clip`'s words: any video that FFmpeg decodes, at its full depth; PNG (16 bits
-too), JPEG, GIF, WebP, AVIF, TIFF, BMP; folders of images; NumPy arrays.
+Everything that reading takes is in `read_clip`'s words: any video that FFmpeg decodes, at its full depth; PNG and TIFF
+(16 bits too), JPEG, HEIC, GIF, WebP, AVIF, BMP, OpenEXR; folders of images; NumPy arrays. How real files are read is
+[files.md](files.md).
 
 Errors are |found - written|, of 255, at the default quality, by a reader that is not ours: *colour* is the mean over a
 chart of 24 flat squares (the worst of R, G and B), *alpha* what is seen of a soft-edged ball on black, grey and white.

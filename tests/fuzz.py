@@ -292,7 +292,8 @@ def _run(folder: Path, words: list[str]) -> tuple[int, str, str]:
             return -99, "", ""
         time.sleep(0.01)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    printed, said = (file.read_text(encoding="utf-8", errors="backslashreplace") for file in files)
+    # What is printed is a name, of any bytes.
+    printed, said = (file.read_text(encoding="utf-8", errors="surrogateescape") for file in files)
     return code, printed, said
 
 

@@ -16,7 +16,7 @@ import imageio.v3 as iio
 import numpy as np
 import PIL.Image
 import pytest
-from media_files import levels, noise, write_video
+from media_files import QUADRANTS, encoded, levels, noise, write_video
 
 from dyntex.errors import DyntexError, InputError, UsageError
 from dyntex.media import footage, probe, read_clip, video
@@ -343,3 +343,17 @@ def test_examples_that_do_not_exist(source: str, words: str) -> None:
     with pytest.raises(DyntexError, match=words) as caught:
         read_clip(source)
     assert isinstance(caught.value, UsageError | InputError)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "GIF", "WEBP", "BMP"])
+def test_an_image_damaged_anywhere_is_read_or_refused_in_one_line(tmp_path: Path, kind: str) -> None:
+    # Pillow meets some damage when it opens a file, some at its tags, some at its pixels.
+    whole = encoded(QUADRANTS, kind)
+    for place in range(8, len(whole), max(1, len(whole) // 60)):
+        for broken in (whole[:place], whole[:place] + b"\xff\0\xff\xff" + whole[place + 4 :]):
+            (tmp_path / "a").write_bytes(broken)
+            for read in (probe, read_clip):
+                try:
+                    read(tmp_path / "a")
+                except InputError as error:
+                    assert "\n" not in str(error)  # noqa: PT017

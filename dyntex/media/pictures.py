@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from itertools import islice
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def pipe_of(path: Path) -> str | None:
     try:
         with PIL.Image.open(path, formats=tuple(PIPES)) as image:
             return PIPES.get(image.format or "")
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):
+    except (OSError, SyntaxError, ValueError, LookupError, TypeError, struct.error, PIL.Image.DecompressionBombError):
         return None
 
 

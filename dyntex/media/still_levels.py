@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,19 @@ from dyntex.media.pixels import premultiplied
 # What goes wrong in an image is said in one line of ours; OpenCV would print its own, past any --quiet.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
+# What Pillow and tifffile raise at a file that is not what it says.
+BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    struct.error,
+    zlib.error,
+    PIL.Image.DecompressionBombError,
+)
 EXIF_ORIENTATION = 0x0112  # the tag; its values 5 to 8 lie on a side
 MIRRORED_COLUMNS, MIRRORED_ROWS = (2, 3, 6, 7), (3, 4, 7, 8)  # once those that lie on a side are transposed
 DEEP = re.compile(r"(RGB|RGBA|LA);16[BLN]")  # Pillow's names of the stored pixels that it cuts to 8 bits
@@ -62,7 +77,7 @@ def to_rgb(image: PIL.Image.Image, *, white: int | None = None, notice: Notice =
         turned = profile_to_srgb(turned, notice)
         mode = "RGBA" if turned.has_transparency_data else "RGB"
         return _premultiplied(gamma_to_srgb(image, np.array(turned.convert(mode))))
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except BROKEN as error:
         raise damaged(path, error) from error
 
 
@@ -133,7 +148,7 @@ def _tiff(image: PIL.Image.Image) -> Image | None:
             page = file.pages[image.tell()]
             pixels: npt.NDArray[Any] = page.asarray()
             return np.moveaxis(pixels, 0, -1) if page.axes.startswith("S") else pixels
-    except (ValueError, KeyError, IndexError, OSError, tifffile.TiffFileError):
+    except (*BROKEN, tifffile.TiffFileError):
         pass  # a compression that tifffile leaves to another package, and FFmpeg knows
     if image.tell():
         return None

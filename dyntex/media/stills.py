@@ -20,7 +20,7 @@ from dyntex.media.footage import DEFAULT_FPS, Footage, Image, Notice, check_pixe
 from dyntex.media.pictures import is_stream
 from dyntex.media.pixels import premultiplied
 from dyntex.media.results import without_results
-from dyntex.media.still_levels import EXIF_ORIENTATION, damaged, to_rgb, white_of
+from dyntex.media.still_levels import BROKEN, EXIF_ORIENTATION, damaged, to_rgb, white_of
 from dyntex.media.timing import Timing, measure, resample, say_timing, steady
 
 try:
@@ -59,11 +59,14 @@ def opened(path: Path) -> Iterator[PIL.Image.Image]:
         raise
     except PIL.Image.DecompressionBombError as error:
         raise InputError(f"{path} claims more pixels than are read: scale it down") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except BROKEN as error:
         raise damaged(path, error) from error
     with image:
         check_pixels(path, *image.size)
-        yield image
+        try:
+            yield image
+        except BROKEN as error:  # where tags, or the places of frames, are met later than they are opened
+            raise damaged(path, error) from error
 
 
 def tick_of(image: PIL.Image.Image) -> Fraction:
@@ -167,7 +170,7 @@ def _each(image: PIL.Image.Image, pages: list[int]) -> Iterator[PIL.Image.Image]
         try:
             if image.tell() != page:
                 image.seek(page)
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
+        except BROKEN as error:
             raise damaged(path, error) from error
         yield image
 
@@ -205,7 +208,7 @@ def frame_times(path: Path) -> list[int]:
                 duration = Fraction(frame.info.get("duration", 0)).limit_denominator(100_000)
                 shortest = SHORTEST if image.format == "GIF" else 0
                 now += (duration if duration > shortest else BROWSER_DELAY) * MILLISECOND
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
+        except BROKEN as error:
             raise damaged(path, error) from error
     return times
 
