@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
-import PIL.Image
 from PIL.PngImagePlugin import PngInfo
 
 from dyntex.media.footage import Image
@@ -37,4 +37,5 @@ def save_png(path: Path, image: Image, *, metadata: Mapping[str, str] = NO_METAD
     words = PngInfo()
     for key, value in metadata.items():
         words.add_itxt(key, value)
-    PIL.Image.fromarray(image).save(path, format="PNG", pnginfo=words)
+    with path.open("wb") as file:  # a file, since imageio reads names such as http:1.png as addresses
+        iio.imwrite(file, image, plugin="pillow", extension=".png", pnginfo=words)
