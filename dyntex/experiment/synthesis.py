@@ -137,7 +137,8 @@ def synthesize(
     check_method(method)
     if method != COOP and (resume or save_model or allowed or iterations):
         raise UsageError(
-            f"--method {method} has no training: leave out --resume, --save-model, --iterations, --budget, --quality"
+            f"--method {method} takes none of --resume, --save-model, --iterations, --budget, --quality: leave them "
+            "out, or use --method coop"
         )
     ends = Boundaries(loop, tile)
     if method == COOP:

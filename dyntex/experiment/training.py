@@ -122,8 +122,8 @@ def fit(
     allowed = seconds_allowed(quality, budget=budget, iterations=iterations)
     if method != COOP and (conditions != Conditions() or preset or config or allowed or iterations or precision):
         raise UsageError(
-            f"--method {method} has no training: leave out labels, captions, sketch, preset, config, iterations, "
-            "budget, quality and precision"
+            f"--method {method} takes none of labels, captions, sketch, preset, config, iterations, budget, quality "
+            "and precision: leave them out, or use --method coop"
         )
     name, why = (preset, None) if preset or config or method != COOP else _default_preset(source, conditions)
     chosen = choose_config(
