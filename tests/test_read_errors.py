@@ -332,11 +332,11 @@ def test_video_of_changing_size_wants_a_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("example:ripples?seed=x", "no number"),
+        ("example:ripples?seed=x", "not a number"),
         ("example:ripples?size=64", "size"),
         ("example:ripples?nonsense=1", "nonsense"),
         ("example:nope", "nope"),
-        ("example:ripples?seed=1&seed2=", "no number"),
+        ("example:ripples?seed=1&seed2=", "not a number"),
     ],
 )
 def test_examples_that_do_not_exist(source: str, words: str) -> None:
