@@ -487,3 +487,12 @@ def test_an_option_that_had_two_meanings_names_its_successors(tmp_path: Path) ->
     assert refused.err == (
         "dyntex: --steps was renamed: use --langevin-steps K, or with --interpolate A B --images N\n"
     )
+
+
+def test_a_run_folder_stands_for_the_model_in_it(source: Path, tmp_path: Path) -> None:
+    done("synthesize", source, "-o", tmp_path / "a.npy", *TINY, "-q")
+    run = tmp_path / "a.run"
+    for folder, out in ((run, "b.npy"), (run / "model", "c.npy")):
+        done("sample", folder, "-o", tmp_path / out, "--frames", 3, "-q")
+    assert (tmp_path / "b.npy").read_bytes() == (tmp_path / "c.npy").read_bytes()
+    assert done("info", run, "--json").json["kind"] == "model"

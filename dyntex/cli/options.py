@@ -25,12 +25,14 @@ Out = Annotated[
 NeededOut = Annotated[
     str, typer.Option("--out", "-o", help="The video to write. Its ending is its format.", metavar="PATH")
 ]
-Frames = Annotated[int | None, typer.Option(help="Length of the result in frames. By default that of the clip.")]
+Frames = Annotated[
+    int | None, typer.Option(help="Length of the result in frames. By default as many as were learned from.")
+]
 Seconds = Annotated[float | None, typer.Option(help="Length of the result in seconds, in place of --frames.")]
 Size = Annotated[
     str | None,
     typer.Option(
-        help="Frame size in pixels, for learning and for the result: S for SxS, or HxW.",
+        help="Frame size in pixels, of what is learned and made: S for SxS, or HxW, height first (720x1280 is wide).",
         show_default="the preset's, or less for a small source",
     ),
 ]
@@ -70,7 +72,7 @@ RunDir = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in the run folder.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier output, model or run.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no notices.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the path.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on stdout.")]
 Background = Annotated[
     str | None,
     typer.Option(help="Colour behind a transparent clip: a name or #rrggbb. Needed for .mp4.", metavar="COLOUR"),

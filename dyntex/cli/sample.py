@@ -42,7 +42,7 @@ def sample(
     size: Annotated[
         str | None,
         typer.Option(
-            help="Frame size, S or HxW, if the model can make others than it was trained at.",
+            help="Frame size, S or HxW (height first), if the model can make others than it was trained at.",
             show_default="as trained",
         ),
     ] = None,

@@ -137,7 +137,8 @@ class CoopConfig:
     Attributes:
         preset: its name.
         descriptor, generator: the architectures.
-        data, sampling, optimisation, replay, stabilisers: the settings by purpose; the defaults are the paper's.
+        data, sampling, optimisation, replay, stabilisers: the settings by purpose. The defaults are those of the
+            paper's code.
         precision: "bf16" rounds what the convolutions of the descriptor and of a convolutional generator multiply, and
             what they hand on; weights, optimisers, sums, samples and the Langevin dynamics are float32 always.
     """

@@ -99,7 +99,7 @@ def train(
 
 
 def descriptor_loss(f_obs: Tensor, f_rev: Tensor) -> Tensor:
-    """D2: minus the gradient's surrogate of the log-likelihood, mean f(y_rev) - mean f(y_obs) (equation 5)."""
+    """D2: mean f(y_rev) - mean f(y_obs), whose gradient is minus the Monte Carlo one of the log-likelihood (eq. 5)."""
     return f_rev - f_obs
 
 

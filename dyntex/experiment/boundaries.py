@@ -100,7 +100,7 @@ def _verdict(seam: Seam) -> str:
         return "like any other"
     if seam.is_like_its_own:
         return "like the result's others, which move unlike the clip"
-    return "NOT like the others (5 to 95 is ordinary)"
+    return "NOT like the others (5 to 95 is ordinary): try another --seed, or a longer loop"
 
 
 def say_if_looping(clip: Clip, source: str, progress: Progress) -> None:

@@ -17,7 +17,7 @@ from dyntex.experiment.checks import check_numbers
 from dyntex.experiment.estimate import estimate
 from dyntex.experiment.progress import SILENT, Progress
 from dyntex.experiment.session import SCHEMA_VERSION
-from dyntex.experiment.settings import choose_size, load_model
+from dyntex.experiment.settings import choose_size, load_model, model_of
 from dyntex.media import probe, read_clip
 from dyntex.runtime import choose_device
 from dyntex.textures.recommend import recommend
@@ -57,7 +57,7 @@ def describe(
     """
     check_numbers(positive={"--clip-frames": clip_frames})
     source = str(source)
-    if os.path.isfile(Path(source) / MODEL):
+    if os.path.isfile(model_of(Path(source)) / MODEL):
         about = _model(Path(source))
     else:
         about = _clip(source)

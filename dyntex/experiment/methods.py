@@ -24,4 +24,6 @@ def check_method(name: str) -> None:
         UsageError: there is none of that name.
     """
     if name not in METHODS:
-        raise UsageError(f"there is no method {name!r}{suggest(name, METHODS)}; the methods are {', '.join(METHODS)}")
+        raise UsageError(
+            f"there is no method {name!r}{suggest(name, METHODS)}; the methods are {', '.join(METHODS)}, and auto"
+        )

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from dyntex.coopnets.checkpoint import load_json
+from dyntex.coopnets.checkpoint import CONFIG, load_json
 from dyntex.coopnets.config import GROUPS, CoopConfig, from_json, to_json
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import PRESETS, preset
@@ -18,6 +18,8 @@ from dyntex.media import probe
 
 DEFAULT_PRESET = "fast"
 
+MODEL_FOLDER = "model"
+"""Where a run folder holds its model."""
 POSITIVE = (
     ("data", "size"),
     ("data", "multiple"),
@@ -104,6 +106,12 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return base | changes | {key: value | changes[key] for key, value in kept.items()}
 
 
+def model_of(folder: Path) -> Path:
+    """The model folder inside a run folder, or the folder itself."""
+    inside = folder / MODEL_FOLDER
+    return inside if os.path.isfile(inside / CONFIG) else folder  # False, not an error, for names that are too long
+
+
 def load_model(folder: Path, *, device: torch.device) -> CoopNets:
     """The model that a folder holds, as :meth:`CoopNets.save` wrote it.
 
@@ -112,6 +120,7 @@ def load_model(folder: Path, *, device: torch.device) -> CoopNets:
     """
     if not os.path.isdir(folder):
         raise InputError(f"{folder} is not a model folder: give one that train or synthesize saved")
+    folder = model_of(folder)
     try:
         return CoopNets.load(folder, device=device)
     except UsageError as error:

@@ -175,7 +175,9 @@ def read_source(
         n_frames=n_frames or config.data.n_frames,
         notice=progress.say,
     )
-    progress.say(f"read {clip.n_frames} frames of {clip.width}x{clip.height} at {float(clip.fps):g} a second")
+    progress.say(
+        f"read {clip.n_frames} frames, {clip.width} wide and {clip.height} high, at {float(clip.fps):g} a second"
+    )
     if n_frames is None and config.data.n_frames == 1 and probe(source).n_frames != 1:
         progress.say(f"only the first frame of {source} is learnt: --clip-frames N learns from N frames")
     return clip
