@@ -173,3 +173,10 @@ def test_a_budget_too_small_to_teach_is_said_and_the_result_made(tmp_path: Path)
     assert (revised.json["revision"]["steps"], revised.json["revision"]["frames"]) == (3, 9)
     assert re.search(r"each of the 3 Langevin steps took \S+ s for 9 frames", revised.err)
     assert 0.0 < revised.json["first_frame_seconds"] <= revised.json["seconds"]["total"]
+
+
+@pytest.mark.parametrize("asked", [("--frames", 10_000_001), ("--seconds", 400_001)])
+def test_a_result_that_no_disk_holds_is_refused_before_the_work(tmp_path: Path, asked: tuple[str, int]):
+    refused = dyntex("synthesize", "example:flame", "-o", tmp_path / "a", *TINY, *asked)
+    assert (refused.code, f"{asked[0]} {asked[1]} is too long: give {asked[1] - 1} or less" in refused.err) == (2, True)
+    assert list(tmp_path.iterdir()) == []

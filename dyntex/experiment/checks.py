@@ -11,6 +11,8 @@ from fractions import Fraction
 
 from dyntex.errors import UsageError
 
+LONGEST = 10_000_000
+"""Frames of a result: four and a half days at 25 a second."""
 MIN_SIDE = 8
 MAX_SIDE = 8192
 MAX_SEED = 2**63 - 2
@@ -46,9 +48,12 @@ def only_one(given: Mapping[str, object]) -> None:
 
 
 def check_length(frames: int | None, seconds: float | None) -> None:
-    """Refuse a length that is not positive, or that was given twice."""
+    """Refuse a length that is not positive, that was given twice, or that a disk would fill before it ends."""
     check_numbers(positive={"--frames": frames, "--seconds": seconds})
     only_one({"--frames": frames, "--seconds": seconds})
+    for option, asked, most in (("--frames", frames, LONGEST), ("--seconds", seconds, LONGEST // 25)):
+        if asked is not None and asked > most:
+            raise UsageError(f"{option} {asked:.15g} is too long: give {most} or less, and join pieces of other seeds")
 
 
 def check_interpolation(
