@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-slow fuzz lint docs clean
+.PHONY: install demo test test-slow dist dist-check fuzz lint docs clean
 
 install: $(VENV)/.installed
 
@@ -21,6 +21,17 @@ test: install
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+
+# The sdist and the wheel.
+dist: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dist]'
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
+# Builds both, checks them, and uses the wheel alone in a fresh environment: DYNTEX_PYTHONS="python3.12 python3.13" for others
+dist-check: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dist]'
+	$(BIN)/python -m pytest -n 0 -m slow tests/test_wheel.py
 
 # Mutated files, odd names, pairs of options, until the time is over: SECONDS=1800 SEED=0
 fuzz: install

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from baselines.controls import Copy, MeanFrame, Replay, ShuffledFrames, WhiteNoise
-from baselines.fft_lds import FFTLDS
-from baselines.hosvd import HOSVD
-from baselines.kpcr import KPCR
-from baselines.lds import LDS
-from baselines.patch_nn import PatchNN
-from baselines.shot_noise import ShotNoiseMethod
-from baselines.video_texture import VideoTexture
+from dyntex.baselines.controls import Copy, MeanFrame, Replay, ShuffledFrames, WhiteNoise
+from dyntex.baselines.fft_lds import FFTLDS
+from dyntex.baselines.hosvd import HOSVD
+from dyntex.baselines.kpcr import KPCR
+from dyntex.baselines.lds import LDS
+from dyntex.baselines.patch_nn import PatchNN
+from dyntex.baselines.shot_noise import ShotNoiseMethod
+from dyntex.baselines.video_texture import VideoTexture
 from dyntex.method import Method, Synthesizer
 
 METHODS: dict[str, type[Method]] = {

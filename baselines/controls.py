@@ -12,7 +12,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from baselines.common import blocks
+from dyntex.baselines.common import blocks
 from dyntex.clip import Clip, concatenate
 from dyntex.textures.transitions import frame_distances, jump_costs
 

@@ -13,7 +13,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from baselines.common import (
+from dyntex.baselines.common import (
     LinearVideo,
     order_cap,
     require_rank,

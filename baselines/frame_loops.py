@@ -14,7 +14,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from baselines.frame_chain import FrameChain, Jumps, jumps_where
+from dyntex.baselines.frame_chain import FrameChain, Jumps, jumps_where
 from dyntex.errors import UsageError
 
 GOES_ON = -1

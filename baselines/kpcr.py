@@ -21,7 +21,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from baselines.common import (
+from dyntex.baselines.common import (
     CLOSED_FORM,
     as_columns,
     blocks,

@@ -19,7 +19,7 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
-from baselines.common import (
+from dyntex.baselines.common import (
     LinearVideo,
     as_columns,
     from_rows,

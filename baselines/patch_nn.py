@@ -10,9 +10,9 @@ again. Noise at the coarsest scale makes the difference. Taken from there:
 * at each scale the first search is in the clip enlarged from the scale below, as blurred as what is sought;
 * the search is PatchMatch's, weighed likewise, from what was found at the scale below.
 
-Departures: what is enlarged first is not the clip itself but a video texture of it (:mod:`baselines.video_texture`), so
-that there is a beginning of any length, and a closed one for loops; patches are compared by principal components; and
-they have 5 frames, since with 3 the votes take a tenth off the motion.
+Departures: what is enlarged first is not the clip itself but a video texture of it
+(:mod:`dyntex.baselines.video_texture`), so that there is a beginning of any length, and a closed one for loops; patches
+are compared by principal components; and they have 5 frames, since with 3 the votes take a tenth off the motion.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from baselines.common import CLOSED_FORM, blocks, require_size, require_training_frames
-from baselines.frame_loops import closed_walk, walk
-from baselines.patch_match import Basis, Size, fit_basis, nearest, rescaled, resized, spread, vote
-from baselines.video_texture import VideoTexture
+from dyntex.baselines.common import CLOSED_FORM, blocks, require_size, require_training_frames
+from dyntex.baselines.frame_loops import closed_walk, walk
+from dyntex.baselines.patch_match import Basis, Size, fit_basis, nearest, rescaled, resized, spread, vote
+from dyntex.baselines.video_texture import VideoTexture
 from dyntex.clip import Clip, concatenate
 from dyntex.errors import UsageError
 from dyntex.method import Capabilities

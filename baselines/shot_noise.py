@@ -13,7 +13,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from baselines.common import require_length, require_training_frames
+from dyntex.baselines.common import require_length, require_training_frames
 from dyntex.clip import Clip, concatenate
 from dyntex.method import Capabilities
 from dyntex.textures.config import ShotNoiseConfig

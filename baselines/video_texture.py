@@ -1,9 +1,10 @@
 """Video texture: the clip's own frames in another order, by jumps that are hard to see.
 
 Schödl, Szeliski, Salesin, Essa, "Video Textures", SIGGRAPH 2000: costs of jumps (:mod:`dyntex.textures.transitions`),
-a chain over the frames (:mod:`baselines.frame_chain`), loops of exact length (:mod:`baselines.frame_loops`); and at
-each jump the regions of the picture change over one by one (:mod:`baselines.changeover`). Nothing is new but the order:
-between the jumps every picture is one of the clip's.
+a chain over the frames (:mod:`dyntex.baselines.frame_chain`), loops of exact length
+(:mod:`dyntex.baselines.frame_loops`); and at each jump the regions of the picture change over one by one
+(:mod:`dyntex.baselines.changeover`). Nothing is new but the order: between the jumps every picture is one of the
+clip's.
 """
 
 from __future__ import annotations
@@ -17,10 +18,17 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from baselines.changeover import change_over
-from baselines.common import CLOSED_FORM, blocks, require_length, require_share, require_size, require_training_frames
-from baselines.frame_chain import FrameChain, Jumps, frame_chain
-from baselines.frame_loops import GOES_ON, closed_walk, walk
+from dyntex.baselines.changeover import change_over
+from dyntex.baselines.common import (
+    CLOSED_FORM,
+    blocks,
+    require_length,
+    require_share,
+    require_size,
+    require_training_frames,
+)
+from dyntex.baselines.frame_chain import FrameChain, Jumps, frame_chain
+from dyntex.baselines.frame_loops import GOES_ON, closed_walk, walk
 from dyntex.clip import Clip, concatenate
 from dyntex.errors import UsageError
 from dyntex.method import Capabilities
@@ -137,7 +145,7 @@ class VideoTexture:
             rng: draws the jumps.
             anchor: start at the training frame that is nearest to this clip's first. ``None`` draws it.
             loop: whether the last frame leads into the first: the cheapest way through the chain that ends where it
-                began, its costs changed a little by chance (:func:`baselines.frame_loops.closed_walk`).
+                began, its costs changed a little by chance (:func:`dyntex.baselines.frame_loops.closed_walk`).
         """
         chunks = blocks(n_frames)
         first = None if anchor is None else int(self.nearest(anchor)[0])

@@ -8,23 +8,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.configuration import CONFIG, claim, study_of, widen
-from benchmarks.study import RESULTS, Results, Study, collect, finish, write
+from dyntex.benchmarks.configuration import CONFIG, claim, study_of, widen
+from dyntex.benchmarks.study import RESULTS, Results, Study, collect, finish, write
 from dyntex.coopnets.checkpoint import load_json
 from dyntex.errors import InputError
 
 STUDIES = {
-    "methods": "benchmarks.tasks.comparison:Comparison",
-    "paper-table": "benchmarks.studies.paper_table.table:PaperTable",
-    "recovery": "benchmarks.studies.recovery:Recovery",
-    "questions": "benchmarks.studies.questions.sweep:Questions",
-    "conditions": "benchmarks.studies.conditions.conditions:Conditions",
-    "ablation": "benchmarks.studies.ablation:Ablation",
-    "faces": "benchmarks.studies.faces:Faces",
-    "loops": "benchmarks.studies.loops:Loops",
-    "tiles": "benchmarks.studies.tiles:Tiles",
-    "degradations": "benchmarks.studies.degradations:Degradations",
-    "iteration": "benchmarks.studies.iteration:Iteration",
+    "methods": "dyntex.benchmarks.tasks.comparison:Comparison",
+    "paper-table": "dyntex.benchmarks.studies.paper_table.table:PaperTable",
+    "recovery": "dyntex.benchmarks.studies.recovery:Recovery",
+    "questions": "dyntex.benchmarks.studies.questions.sweep:Questions",
+    "conditions": "dyntex.benchmarks.studies.conditions.conditions:Conditions",
+    "ablation": "dyntex.benchmarks.studies.ablation:Ablation",
+    "faces": "dyntex.benchmarks.studies.faces:Faces",
+    "loops": "dyntex.benchmarks.studies.loops:Loops",
+    "tiles": "dyntex.benchmarks.studies.tiles:Tiles",
+    "degradations": "dyntex.benchmarks.studies.degradations:Degradations",
+    "iteration": "dyntex.benchmarks.studies.iteration:Iteration",
 }
 """Where each is: one is imported when it is asked for, since they need much that the others do not."""
 

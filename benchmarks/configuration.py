@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmarks.data import Source
+from dyntex.benchmarks.data import Source
 from dyntex.coopnets.checkpoint import load_json, save_json
 from dyntex.errors import InputError, UsageError
 
 CONFIG = "config.json"
 
 S = TypeVar("S")
-"""A study; see :class:`benchmarks.study.Study`."""
+"""A study; see :class:`dyntex.benchmarks.study.Study`."""
 
 
 def setting(

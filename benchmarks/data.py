@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from benchmarks.metrics.statistics import Yardstick, calibrate
+from dyntex.benchmarks.metrics.statistics import Yardstick, calibrate
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
 from dyntex.examples import EXAMPLES

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.data import Source, has_known_law
-from benchmarks.metrics.statistics import Score, calibrate
+from dyntex.benchmarks.data import Source, has_known_law
+from dyntex.benchmarks.metrics.statistics import Score, calibrate
 from dyntex.clip import Clip
 from dyntex.errors import InputError
 from dyntex.media import read_clip

@@ -9,9 +9,9 @@ from typing import Any, Protocol, cast
 
 import torch
 
-from baselines import METHODS
-from baselines.controls import Copy, MeanFrame, Replay, ShuffledFrames, WhiteNoise, repeat_last, reversed_real
-from benchmarks.data import Source, Split, fresh_sample, has_known_law
+from dyntex.baselines import METHODS
+from dyntex.baselines.controls import Copy, MeanFrame, Replay, ShuffledFrames, WhiteNoise, repeat_last, reversed_real
+from dyntex.benchmarks.data import Source, Split, fresh_sample, has_known_law
 from dyntex.clip import Clip
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets

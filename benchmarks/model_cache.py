@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import load_record, save_record
+from dyntex.benchmarks.record import load_record, save_record
 from dyntex.coopnets.model import CoopNets
 from dyntex.errors import DyntexError
 

@@ -16,9 +16,9 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 
-from benchmarks.configuration import CONFIG, claim, config_of, setting, study_of
-from benchmarks.record import load_record, save_record
-from benchmarks.report.markdown import Table, render
+from dyntex.benchmarks.configuration import CONFIG, claim, config_of, setting, study_of
+from dyntex.benchmarks.record import load_record, save_record
+from dyntex.benchmarks.report.markdown import Table, render
 from dyntex.coopnets.checkpoint import load_json, save_json
 from dyntex.errors import DyntexError, InputError, MissingDependencyError, UsageError
 from dyntex.experiment.run import environment

@@ -1,6 +1,6 @@
 """What training adds to ``--method segments``, by a critic that it never saw: a curve over seconds, and its page.
 
-``python -m benchmarks.training_curve docs/results/segments.md --clips a.mp4 b.mp4 --seconds 30 60 120 300``
+``python -m dyntex.benchmarks.training_curve docs/results/segments.md --clips a.mp4 b.mp4 --seconds 30 60 120 300``
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.data import Split, find_clips, split_clip
-from benchmarks.metrics.critic import SAMPLES, critic_auc
-from benchmarks.metrics.statistics import copy_distance, diversity
+from dyntex.benchmarks.data import Split, find_clips, split_clip
+from dyntex.benchmarks.metrics.critic import SAMPLES, critic_auc
+from dyntex.benchmarks.metrics.statistics import copy_distance, diversity
 from dyntex.coopnets.segments import DEFAULT, Segments
 from dyntex.coopnets.tilting import tilt
 from dyntex.networks.segment_field import SegmentField
@@ -127,7 +127,9 @@ def main() -> None:
         rows += curve(split, sorted(args.seconds), seed=args.seed)
         rows_file.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows))
         seconds = " ".join(f"{s:g}" for s in args.seconds)
-        command = f"python -m benchmarks.training_curve PAGE --clips CLIPS --seconds {seconds} --seed {args.seed}"
+        command = (
+            f"python -m dyntex.benchmarks.training_curve PAGE --clips CLIPS --seconds {seconds} --seed {args.seed}"
+        )
         args.page.write_text(page(rows, command), encoding="utf-8")
 
 

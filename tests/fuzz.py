@@ -31,7 +31,7 @@ import tifffile
 import torch
 from media_files import encoded, noise, write_video
 
-import baselines
+from dyntex import baselines
 from dyntex.cli import main
 from dyntex.experiment import describe, recovery, synthesis, training
 from dyntex.media import read_clip

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.data import Source, find_clips, split_clip
-from benchmarks.report.markdown import render
-from benchmarks.studies import ablation
-from benchmarks.studies.ablation import LDS, PARTS, WHOLE, Ablation, make, page, trained_name
-from benchmarks.study import PAGE, run
-from benchmarks.tasks.quality import SAMPLES, measure, rng_for
+from dyntex.benchmarks.data import Source, find_clips, split_clip
+from dyntex.benchmarks.report.markdown import render
+from dyntex.benchmarks.studies import ablation
+from dyntex.benchmarks.studies.ablation import LDS, PARTS, WHOLE, Ablation, make, page, trained_name
+from dyntex.benchmarks.study import PAGE, run
+from dyntex.benchmarks.tasks.quality import SAMPLES, measure, rng_for
 from dyntex.coopnets.config import to_json
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import FAST

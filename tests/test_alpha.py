@@ -15,7 +15,7 @@ import torch
 from format_matrix import ball, clip_of, seen
 from media_files import noise, write_video
 
-from benchmarks.data import Source, split_clip
+from dyntex.benchmarks.data import Source, split_clip
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
 from dyntex.media import (

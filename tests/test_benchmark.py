@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.catalogue import merge
-from benchmarks.data import Source, find_clips, split_clip
-from benchmarks.methods import settings_of
-from benchmarks.metrics.critic import CriticResult
-from benchmarks.model_cache import recall
-from benchmarks.record import Settings
-from benchmarks.study import RESULTS, Cell, Results, Shard, run
-from benchmarks.tasks import comparison, quality
-from benchmarks.tasks.comparison import Comparison
-from benchmarks.tasks.quality import draw_control, measure
+from dyntex.benchmarks.catalogue import merge
+from dyntex.benchmarks.data import Source, find_clips, split_clip
+from dyntex.benchmarks.methods import settings_of
+from dyntex.benchmarks.metrics.critic import CriticResult
+from dyntex.benchmarks.model_cache import recall
+from dyntex.benchmarks.record import Settings
+from dyntex.benchmarks.study import RESULTS, Cell, Results, Shard, run
+from dyntex.benchmarks.tasks import comparison, quality
+from dyntex.benchmarks.tasks.comparison import Comparison
+from dyntex.benchmarks.tasks.quality import draw_control, measure
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
 
@@ -446,8 +446,8 @@ KILLED = """
 import json, os, signal, sys
 from pathlib import Path
 import torch
-from benchmarks.data import find_clips
-from benchmarks.tasks import comparison
+from dyntex.benchmarks.data import find_clips
+from dyntex.benchmarks.tasks import comparison
 sys.path.insert(0, sys.argv[1])
 from test_benchmark import NEURAL, compare
 

@@ -15,17 +15,17 @@ import torch
 from commands import dyntex
 from typer.testing import CliRunner
 
-from benchmarks.data import Source
-from benchmarks.degradations import DEGRADATIONS, degrade, degraded_scores, ghost
-from benchmarks.metrics.psnr_ssim import psnr
-from benchmarks.metrics.statistics import STATISTICS, calibrate
-from benchmarks.report.html import write_report
-from benchmarks.report.markdown import render
-from benchmarks.report.plots import temporal_spectrum
-from benchmarks.report.published_margins import differences, margins
-from benchmarks.report.score_validity import score_validity
-from benchmarks.report.summary import Column, Summary, best, shown, summarise, table
-from benchmarks.study import PAGE
+from dyntex.benchmarks.data import Source
+from dyntex.benchmarks.degradations import DEGRADATIONS, degrade, degraded_scores, ghost
+from dyntex.benchmarks.metrics.psnr_ssim import psnr
+from dyntex.benchmarks.metrics.statistics import STATISTICS, calibrate
+from dyntex.benchmarks.report.html import write_report
+from dyntex.benchmarks.report.markdown import render
+from dyntex.benchmarks.report.plots import temporal_spectrum
+from dyntex.benchmarks.report.published_margins import differences, margins
+from dyntex.benchmarks.report.score_validity import score_validity
+from dyntex.benchmarks.report.summary import Column, Summary, best, shown, summarise, table
+from dyntex.benchmarks.study import PAGE
 from dyntex.cli import app
 from dyntex.clip import Clip
 from dyntex.coopnets.model import ANCHOR_FRAMES, CoopNets

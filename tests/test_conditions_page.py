@@ -15,15 +15,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.data import find_clips
-from benchmarks.studies.conditions import labels, sketches, texts
-from benchmarks.studies.conditions.attributes import drift, fit_reader, height, hue, speed
-from benchmarks.studies.conditions.captions import HELD_OUT, HUES, SYNONYMS, Scene, scenes
-from benchmarks.studies.conditions.conditions import Conditions
-from benchmarks.studies.conditions.shared import Found, Setup, trained_model
-from benchmarks.studies.conditions.sketches import Rules, follows
-from benchmarks.studies.questions.classifier import Classifier
-from benchmarks.study import PAGE, run
+from dyntex.benchmarks.data import find_clips
+from dyntex.benchmarks.studies.conditions import labels, sketches, texts
+from dyntex.benchmarks.studies.conditions.attributes import drift, fit_reader, height, hue, speed
+from dyntex.benchmarks.studies.conditions.captions import HELD_OUT, HUES, SYNONYMS, Scene, scenes
+from dyntex.benchmarks.studies.conditions.conditions import Conditions
+from dyntex.benchmarks.studies.conditions.shared import Found, Setup, trained_model
+from dyntex.benchmarks.studies.conditions.sketches import Rules, follows
+from dyntex.benchmarks.studies.questions.classifier import Classifier
+from dyntex.benchmarks.study import PAGE, run
 from dyntex.clip import Clip
 from dyntex.conditions import Labels
 from dyntex.coopnets.config import CoopConfig

@@ -12,8 +12,8 @@ import psutil
 import pytest
 import torch
 
-from baselines import CONTROLS, METHODS
-from baselines.patch_nn import PatchNN, PatchNNConfig
+from dyntex.baselines import CONTROLS, METHODS
+from dyntex.baselines.patch_nn import PatchNN, PatchNNConfig
 from dyntex.clip import Clip, concatenate
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets

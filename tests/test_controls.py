@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from baselines.controls import (
+from dyntex.baselines.controls import (
     Copy,
     MeanFrame,
     Replay,

@@ -8,8 +8,8 @@ from fractions import Fraction
 import pytest
 import torch
 
-from benchmarks.metrics import CriticResult, critic_auc, critic_real
-from benchmarks.metrics.critic import Critic, auc
+from dyntex.benchmarks.metrics import CriticResult, critic_auc, critic_real
+from dyntex.benchmarks.metrics.critic import Critic, auc
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError
 

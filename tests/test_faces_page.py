@@ -7,7 +7,17 @@ import math
 import pytest
 import torch
 
-from benchmarks.studies.faces import FPS, HOLE, SIDE, filled, gaussian, mean_face, measure, nearest_face, read_faces
+from dyntex.benchmarks.studies.faces import (
+    FPS,
+    HOLE,
+    SIDE,
+    filled,
+    gaussian,
+    mean_face,
+    measure,
+    nearest_face,
+    read_faces,
+)
 from dyntex.clip import Clip
 
 

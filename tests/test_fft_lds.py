@@ -8,8 +8,8 @@ from fractions import Fraction
 import pytest
 import torch
 
-from baselines.fft_lds import FFTLDS, FFTLDSConfig, _significant
-from baselines.lds import LDS, LDSConfig
+from dyntex.baselines.fft_lds import FFTLDS, FFTLDSConfig, _significant
+from dyntex.baselines.lds import LDS, LDSConfig
 from dyntex.clip import Clip
 from dyntex.errors import UsageError
 

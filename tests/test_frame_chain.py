@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.frame_chain import Jumps, frame_chain, future_cost, good_jumps, jumps_where, recurrent
-from baselines.frame_loops import GOES_ON, cheapest_way, closed_walk, walk
+from dyntex.baselines.frame_chain import Jumps, frame_chain, future_cost, good_jumps, jumps_where, recurrent
+from dyntex.baselines.frame_loops import GOES_ON, cheapest_way, closed_walk, walk
 
 
 def seeded(seed: int = 0) -> torch.Generator:

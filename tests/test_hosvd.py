@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.hosvd import HOSVD, HOSVDConfig
-from baselines.lds import LDS, LDSConfig
+from dyntex.baselines.hosvd import HOSVD, HOSVDConfig
+from dyntex.baselines.lds import LDS, LDSConfig
 from dyntex.clip import Clip
 from dyntex.errors import UsageError
 

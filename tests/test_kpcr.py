@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.kpcr import KPCR, KPCRConfig
-from baselines.lds import LDS, LDSConfig
+from dyntex.baselines.kpcr import KPCR, KPCRConfig
+from dyntex.baselines.lds import LDS, LDSConfig
 from dyntex.clip import Clip
 from dyntex.errors import UsageError
 

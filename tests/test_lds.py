@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.common import order_cap, smallest_rank
-from baselines.lds import LDS, LDSConfig
+from dyntex.baselines.common import order_cap, smallest_rank
+from dyntex.baselines.lds import LDS, LDSConfig
 from dyntex.clip import Clip
 from dyntex.errors import UsageError
 from dyntex.textures.linear import CHUNK, LinearLaw

@@ -18,8 +18,8 @@ import torch
 from commands import TINY, done, dyntex
 from torch import Tensor
 
-from baselines import METHODS
-from baselines.patch_nn import PatchNN, PatchNNConfig
+from dyntex.baselines import METHODS
+from dyntex.baselines.patch_nn import PatchNN, PatchNNConfig
 from dyntex.clip import Clip, concatenate
 from dyntex.coopnets import stream as streaming
 from dyntex.coopnets.config import CoopConfig

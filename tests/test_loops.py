@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 import dyntex.textures.linear
-from baselines.fft_lds import FFTLDS
-from baselines.hosvd import HOSVD
-from baselines.lds import LDS, LDSConfig
+from dyntex.baselines.fft_lds import FFTLDS
+from dyntex.baselines.hosvd import HOSVD
+from dyntex.baselines.lds import LDS, LDSConfig
 from dyntex.clip import Clip, concatenate
 from dyntex.errors import UsageError
 from dyntex.textures.linear import CHUNK, LinearLaw

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.lds import LDS
-from benchmarks.data import find_clips
-from benchmarks.studies import loops
-from benchmarks.studies.loops import FEW, Draw, Loops, measure, ordinary_places, seams_shown
-from benchmarks.study import PAGE, run
+from dyntex.baselines.lds import LDS
+from dyntex.benchmarks.data import find_clips
+from dyntex.benchmarks.studies import loops
+from dyntex.benchmarks.studies.loops import FEW, Draw, Loops, measure, ordinary_places, seams_shown
+from dyntex.benchmarks.study import PAGE, run
 from dyntex.clip import Clip
 from dyntex.errors import UsageError
 from dyntex.media import read_clip

@@ -11,7 +11,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
-from benchmarks.metrics.psnr_ssim import exact_frames, psnr, ssim
+from dyntex.benchmarks.metrics.psnr_ssim import exact_frames, psnr, ssim
 from dyntex.clip import Clip
 from dyntex.errors import InputError
 

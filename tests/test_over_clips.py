@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.report.comparison_page import task_table
-from benchmarks.report.over_clips import bootstrap, over_clips, without_worst
-from benchmarks.report.summary import column_of
+from dyntex.benchmarks.report.comparison_page import task_table
+from dyntex.benchmarks.report.over_clips import bootstrap, over_clips, without_worst
+from dyntex.benchmarks.report.summary import column_of
 
 
 def row(method: str, clip: str, value: float, *, seed: int = 0, control: bool = False) -> dict[str, Any]:

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.hosvd import HOSVD
-from baselines.lds import LDS
-from benchmarks.catalogue import load
-from benchmarks.data import Source, split_clip
-from benchmarks.report.markdown import render
-from benchmarks.studies.paper_table.names import CHAINS, GENERATOR, NETWORKS, REVISED
-from benchmarks.studies.paper_table.page import glance, margins, page
-from benchmarks.studies.paper_table.picture import picture_of, read_snapshots
-from benchmarks.studies.paper_table.table import VARIANTS, PaperTable, samples_of
-from benchmarks.studies.paper_table.training import Job, parse_jobs, train
-from benchmarks.study import Results, Row, page_of, run
+from dyntex.baselines.hosvd import HOSVD
+from dyntex.baselines.lds import LDS
+from dyntex.benchmarks.catalogue import load
+from dyntex.benchmarks.data import Source, split_clip
+from dyntex.benchmarks.report.markdown import render
+from dyntex.benchmarks.studies.paper_table.names import CHAINS, GENERATOR, NETWORKS, REVISED
+from dyntex.benchmarks.studies.paper_table.page import glance, margins, page
+from dyntex.benchmarks.studies.paper_table.picture import picture_of, read_snapshots
+from dyntex.benchmarks.studies.paper_table.table import VARIANTS, PaperTable, samples_of
+from dyntex.benchmarks.studies.paper_table.training import Job, parse_jobs, train
+from dyntex.benchmarks.study import Results, Row, page_of, run
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import preset
 from dyntex.errors import InputError, UsageError

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines import patch_match
-from baselines.patch_match import Size, fit_basis, nearest, rescaled, resized, spread, vote
+from dyntex.baselines import patch_match
+from dyntex.baselines.patch_match import Size, fit_basis, nearest, rescaled, resized, spread, vote
 
 SIZE = Size(2, 3, 3)  # 18 values of a grey patch: fewer than there are components
 

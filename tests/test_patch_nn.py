@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.patch_nn import CHUNK, WHOLE, PatchNN, PatchNNConfig
+from dyntex.baselines.patch_nn import CHUNK, WHOLE, PatchNN, PatchNNConfig
 from dyntex.clip import Clip, concatenate
 from dyntex.errors import InputError, UsageError
 from dyntex.textures.loop_seam import along, around

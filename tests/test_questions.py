@@ -15,24 +15,30 @@ import torch
 from commands import dyntex
 from torch import Tensor
 
-from benchmarks.cpu_budget import CpuBudget
-from benchmarks.data import Source, Split, find_clips, split_clip
-from benchmarks.report.markdown import render
-from benchmarks.studies.questions.classifier import frechet, mean_nearest, modes, relative_frechet, train_classifier
-from benchmarks.studies.questions.datasets import Data, Dataset, datasets, stacked, texture, texture_set
-from benchmarks.studies.questions.digits import Digits
-from benchmarks.studies.questions.fitting import Trainer, fit
-from benchmarks.studies.questions.nets import DIGITS, TEXTURES, Encoder
-from benchmarks.studies.questions.page import page
-from benchmarks.studies.questions.sweep import Questions, settings_of
-from benchmarks.studies.questions.trainers import (
+from dyntex.benchmarks.cpu_budget import CpuBudget
+from dyntex.benchmarks.data import Source, Split, find_clips, split_clip
+from dyntex.benchmarks.report.markdown import render
+from dyntex.benchmarks.studies.questions.classifier import (
+    frechet,
+    mean_nearest,
+    modes,
+    relative_frechet,
+    train_classifier,
+)
+from dyntex.benchmarks.studies.questions.datasets import Data, Dataset, datasets, stacked, texture, texture_set
+from dyntex.benchmarks.studies.questions.digits import Digits
+from dyntex.benchmarks.studies.questions.fitting import Trainer, fit
+from dyntex.benchmarks.studies.questions.nets import DIGITS, TEXTURES, Encoder
+from dyntex.benchmarks.studies.questions.page import page
+from dyntex.benchmarks.studies.questions.sweep import Questions, settings_of
+from dyntex.benchmarks.studies.questions.trainers import (
     adversarial,
     descriptor_alone,
     generator_alone,
     negative_elbo,
     windows,
 )
-from benchmarks.study import PAGE, RESULTS, Row, run
+from dyntex.benchmarks.study import PAGE, RESULTS, Row, run
 from dyntex.clip import Clip
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.state import TrainState
@@ -321,7 +327,7 @@ def test_looks_are_free_of_the_budget():
 
 def test_a_budget_is_of_the_processor_and_begins_with_the_first_question(monkeypatch: pytest.MonkeyPatch):
     now = [100.0]
-    monkeypatch.setattr("benchmarks.cpu_budget.time.process_time", lambda: now[0])
+    monkeypatch.setattr("dyntex.benchmarks.cpu_budget.time.process_time", lambda: now[0])
     budget = CpuBudget(40.0)
     now[0] += 7.0
     assert budget.share(0) == 0.0

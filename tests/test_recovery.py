@@ -14,12 +14,12 @@ import torch
 from commands import done, dyntex
 from media_files import noise, write_video
 
-from benchmarks.data import find_clips
-from benchmarks.metrics.psnr_ssim import ssim
-from benchmarks.report.markdown import render
-from benchmarks.studies.recovery import Recovery, measure, overall, page
-from benchmarks.studies.recovery_masks import masks, shipped_mask
-from benchmarks.study import PAGE, RESULTS, Row, run
+from dyntex.benchmarks.data import find_clips
+from dyntex.benchmarks.metrics.psnr_ssim import ssim
+from dyntex.benchmarks.report.markdown import render
+from dyntex.benchmarks.studies.recovery import Recovery, measure, overall, page
+from dyntex.benchmarks.studies.recovery_masks import masks, shipped_mask
+from dyntex.benchmarks.study import PAGE, RESULTS, Row, run
 from dyntex.clip import Clip
 from dyntex.errors import InputError
 

@@ -9,8 +9,8 @@ import torch
 from commands import done, dyntex
 from torch import Tensor, nn
 
-from benchmarks.reference import Reference
-from benchmarks.studies.iteration import STAGES, Pace, Toolkit, count, measure_pace, run_stages
+from dyntex.benchmarks.reference import Reference
+from dyntex.benchmarks.studies.iteration import STAGES, Pace, Toolkit, count, measure_pace, run_stages
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.observe import no_condition
 from dyntex.coopnets.presets import FAST, preset
@@ -205,7 +205,7 @@ def test_the_command_measures_the_presets_named_or_paper_fc64(tmp_path: Path, mo
         measured.append(config.preset)
         return [Pace("G0", naive=6.0, toolkit=2.0, gflop=50.0, peak=100.0)]
 
-    monkeypatch.setattr("benchmarks.studies.iteration.measure_pace", measure)
+    monkeypatch.setattr("dyntex.benchmarks.studies.iteration.measure_pace", measure)
     first = done("benchmark", "iteration", "-o", tmp_path / "one")
     assert measured == ["paper-fc64"]
     assert all(word in first.err for word in ("G0", "6.00", "2.00", "3.0", "25", "25%"))
@@ -221,7 +221,7 @@ def test_the_command_measures_each_precision_that_is_named(tmp_path: Path, monke
         seconds = {"fp32": 4.0, "bf16": 2.0}[config.precision]
         return [Pace("G0", naive=8.0, toolkit=seconds, gflop=50.0, peak=100.0)]
 
-    monkeypatch.setattr("benchmarks.studies.iteration.measure_pace", measure)
+    monkeypatch.setattr("dyntex.benchmarks.studies.iteration.measure_pace", measure)
     rows = done("benchmark", "iteration", "--precisions", "fp32,bf16", "--json", "-o", tmp_path / "out").json["rows"]
     assert [(row["precision"], row["stages"][0]["ratio"]) for row in rows] == [("fp32", 2.0), ("bf16", 4.0)]
     page = (tmp_path / "out" / "page.md").read_text()

@@ -16,8 +16,8 @@ import pytest
 import torch
 from commands import TINY, done, dyntex
 
-from benchmarks.data import eight_bits
-from benchmarks.metrics.statistics import copy_distance, score
+from dyntex.benchmarks.data import eight_bits
+from dyntex.benchmarks.metrics.statistics import copy_distance, score
 from dyntex.clip import Clip
 from dyntex.coopnets.model import CoopNets
 from dyntex.errors import DivergedError, InputError, UsageError

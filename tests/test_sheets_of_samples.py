@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import torch
 
-from benchmarks.report.sheet import frames_of, write_sheet
+from dyntex.benchmarks.report.sheet import frames_of, write_sheet
 from dyntex.clip import Clip
 
 

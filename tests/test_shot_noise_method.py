@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.shot_noise import CHUNK, ShotNoiseMethod
+from dyntex.baselines.shot_noise import CHUNK, ShotNoiseMethod
 from dyntex.clip import Clip
 from dyntex.coopnets.presets import FAST
 from dyntex.examples import make

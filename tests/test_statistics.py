@@ -13,8 +13,8 @@ import torch
 from scipy.stats import wasserstein_distance
 from torch import Tensor
 
-from benchmarks.degradations import DEGRADATIONS, blurred, degrade, ghost
-from benchmarks.metrics.statistics import (
+from dyntex.benchmarks.degradations import DEGRADATIONS, blurred, degrade, ghost
+from dyntex.benchmarks.metrics.statistics import (
     STATISTICS,
     Yardstick,
     calibrate,
@@ -26,7 +26,7 @@ from benchmarks.metrics.statistics import (
     score,
     stills,
 )
-from benchmarks.metrics.statistics.edges import edges
+from dyntex.benchmarks.metrics.statistics.edges import edges
 from dyntex.clip import Clip
 from dyntex.errors import InputError
 

@@ -15,12 +15,12 @@ from typing import Any, ClassVar
 import pytest
 from commands import done
 
-from benchmarks import catalogue
-from benchmarks.configuration import quick_of
-from benchmarks.data import Source
-from benchmarks.record import Settings, load_record, save_record
-from benchmarks.report.markdown import Table
-from benchmarks.study import PAGE, RESULTS, Cell, Results, Row, Shard, page_of, path_of, run, setting
+from dyntex.benchmarks import catalogue
+from dyntex.benchmarks.configuration import quick_of
+from dyntex.benchmarks.data import Source
+from dyntex.benchmarks.record import Settings, load_record, save_record
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.study import PAGE, RESULTS, Cell, Results, Row, Shard, page_of, path_of, run, setting
 from dyntex.errors import InputError, MissingDependencyError, UsageError
 
 
@@ -95,7 +95,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_study import CLIPS, Powers
-from benchmarks.study import run
+from dyntex.benchmarks.study import run
 
 def kill(cell, out):
     if cell.path == "3/a/2":

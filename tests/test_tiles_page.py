@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.data import find_clips, split_clip
-from benchmarks.report.markdown import render
-from benchmarks.studies.tiles import Tiles, measure, page
-from benchmarks.study import run
+from dyntex.benchmarks.data import find_clips, split_clip
+from dyntex.benchmarks.report.markdown import render
+from dyntex.benchmarks.studies.tiles import Tiles, measure, page
+from dyntex.benchmarks.study import run
 from dyntex.errors import InputError
 
 

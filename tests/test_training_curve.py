@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import training_curve
-from benchmarks.data import Split, find_clips, split_clip
-from benchmarks.training_curve import Row, curve, page
+from dyntex.benchmarks import training_curve
+from dyntex.benchmarks.data import Split, find_clips, split_clip
+from dyntex.benchmarks.training_curve import Row, curve, page
 from dyntex.coopnets.segments import Segments
 
 

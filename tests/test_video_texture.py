@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.changeover import change_over, moments, shares
-from baselines.video_texture import VideoTexture, VideoTextureConfig
+from dyntex.baselines.changeover import change_over, moments, shares
+from dyntex.baselines.video_texture import VideoTexture, VideoTextureConfig
 from dyntex.clip import Clip, concatenate
 from dyntex.errors import InputError, UsageError
 from dyntex.textures.loop_seam import along, around

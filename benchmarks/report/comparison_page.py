@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.methods import replays
-from benchmarks.report.markdown import Table
-from benchmarks.report.over_clips import over_clips
-from benchmarks.report.protocol import CAPTIONS, TITLES, protocol, setting
-from benchmarks.report.published_margins import margins
-from benchmarks.report.score_validity import score_validity
-from benchmarks.report.summary import COLUMNS, Column, Row, best, column_of, per_clip, shown, table
+from dyntex.benchmarks.methods import replays
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.report.over_clips import over_clips
+from dyntex.benchmarks.report.protocol import CAPTIONS, TITLES, protocol, setting
+from dyntex.benchmarks.report.published_margins import margins
+from dyntex.benchmarks.report.score_validity import score_validity
+from dyntex.benchmarks.report.summary import COLUMNS, Column, Row, best, column_of, per_clip, shown, table
 
 PER_CLIP = {
     "paper": ("psnr", "ssim", "anchored_psnr", "anchored_ssim"),

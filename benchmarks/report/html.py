@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report.comparison_page import task_table
-from benchmarks.report.markdown import Table
-from benchmarks.report.plots import clip_bars, horizons, names_of, spectra
-from benchmarks.report.protocol import CAPTIONS, TITLES, protocol, setting
-from benchmarks.report.summary import Column, Row, column_of, per_clip, shown
-from benchmarks.study import name_of
-from benchmarks.tasks.comparison import LOSSLESS
+from dyntex.benchmarks.report.comparison_page import task_table
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.report.plots import clip_bars, horizons, names_of, spectra
+from dyntex.benchmarks.report.protocol import CAPTIONS, TITLES, protocol, setting
+from dyntex.benchmarks.report.summary import Column, Row, column_of, per_clip, shown
+from dyntex.benchmarks.study import name_of
+from dyntex.benchmarks.tasks.comparison import LOSSLESS
 from dyntex.clip import Clip
 from dyntex.experiment.report.page import code, data_uri, figure, heading, image, page, paragraph, png_uri
 from dyntex.experiment.report.report import BASE_STYLE

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmarks.report.markdown import Table
-from benchmarks.report.summary import Column, Row, per_clip, shown, summarise, table
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.report.summary import Column, Row, per_clip, shown, summarise, table
 
 RESAMPLES = 5000
 LEVEL = 0.95

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from benchmarks.report.summary import Column, Row, per_clip, summarise, table
-from benchmarks.tasks.quality import HORIZONS
+from dyntex.benchmarks.report.summary import Column, Row, per_clip, summarise, table
+from dyntex.benchmarks.tasks.quality import HORIZONS
 from dyntex.clip import Clip
 from dyntex.experiment.report.curves import GREY, STYLE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.metrics.critic import ITERATIONS, SAMPLES, SEEDS
+from dyntex.benchmarks.metrics.critic import ITERATIONS, SAMPLES, SEEDS
 from dyntex.coopnets.model import ANCHOR_FRAMES
 
 TITLES = {

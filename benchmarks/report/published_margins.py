@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from benchmarks.methods import is_neural
-from benchmarks.report.markdown import Table
-from benchmarks.report.summary import Row, column_of, per_clip, shown, summarise, table, value_of
+from dyntex.benchmarks.methods import is_neural
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.report.summary import Row, column_of, per_clip, shown, summarise, table, value_of
 
 PUBLISHED = {"lds": {"psnr": 0.26, "ssim": 0.005}, "hosvd": {"psnr": 1.0}}
 """Least margins of CoopNets: 19.407 dB and .5988 against 19.148 and .5939 of LDS and 18.392 dB of HOSVD (Xie et al.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.metrics.statistics import STATISTICS
-from benchmarks.report.markdown import grid
-from benchmarks.report.summary import Row, Summary, per_clip, table
+from dyntex.benchmarks.metrics.statistics import STATISTICS
+from dyntex.benchmarks.report.markdown import grid
+from dyntex.benchmarks.report.summary import Row, Summary, per_clip, table
 
 REAL = "later-real"
 """Scored from the training segment's side: about 1, the unit of the others."""

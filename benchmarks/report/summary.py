@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.metrics.statistics import STATISTICS
-from benchmarks.tasks.quality import HORIZONS
+from dyntex.benchmarks.metrics.statistics import STATISTICS
+from dyntex.benchmarks.tasks.quality import HORIZONS
 
 Row = dict[str, Any]
 

@@ -15,12 +15,12 @@ from typing import Any, ClassVar, cast
 
 import torch
 
-from baselines import METHODS
-from benchmarks.cpu_budget import CpuBudget
-from benchmarks.data import Source, Split, named, split_of
-from benchmarks.report.markdown import Table
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
-from benchmarks.tasks.quality import SAMPLES, measure, rng_for
+from dyntex.baselines import METHODS
+from dyntex.benchmarks.cpu_budget import CpuBudget
+from dyntex.benchmarks.data import Source, Split, named, split_of
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
+from dyntex.benchmarks.tasks.quality import SAMPLES, measure, rng_for
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import FAST

@@ -9,11 +9,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
-from benchmarks.data import Source, named
-from benchmarks.degradations import DEGRADATIONS, REVERSIBLE, degraded_scores
-from benchmarks.metrics.statistics import STATISTICS
-from benchmarks.report.markdown import Table
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
+from dyntex.benchmarks.data import Source, named
+from dyntex.benchmarks.degradations import DEGRADATIONS, REVERSIBLE, degraded_scores
+from dyntex.benchmarks.metrics.statistics import STATISTICS
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.cpu_budget import CpuBudget
-from benchmarks.metrics.psnr_ssim import psnr
-from benchmarks.model_cache import trained
-from benchmarks.report.markdown import Table
-from benchmarks.report.sheet import write_sheet
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
+from dyntex.benchmarks.cpu_budget import CpuBudget
+from dyntex.benchmarks.metrics.psnr_ssim import psnr
+from dyntex.benchmarks.model_cache import trained
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.report.sheet import write_sheet
+from dyntex.benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.clip import Clip
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import preset

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from benchmarks.reference import Reference, parts
-from benchmarks.report.markdown import Table
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
+from dyntex.benchmarks.reference import Reference, parts
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.observe import no_condition
 from dyntex.coopnets.optimise import backward, update

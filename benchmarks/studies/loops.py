@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 
 import torch
 
-from benchmarks.data import Source, clip_of, named
-from benchmarks.methods import capabilities_of, check_method, fit, settings_of
-from benchmarks.report.markdown import Table
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
+from dyntex.benchmarks.data import Source, clip_of, named
+from dyntex.benchmarks.methods import capabilities_of, check_method, fit, settings_of
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.clip import Clip
 from dyntex.textures.loop_seam import ORDINARY, along, percentile, seam
 from dyntex.textures.stationarity import already_loops, spatial

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from benchmarks.data import Source, clip_of, named
-from benchmarks.metrics.psnr_ssim import SSIM_WINDOW, decibels, ssim
-from benchmarks.report.markdown import Table
-from benchmarks.studies.recovery_masks import NAMES, masks, shipped_mask
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
+from dyntex.benchmarks.data import Source, clip_of, named
+from dyntex.benchmarks.metrics.psnr_ssim import SSIM_WINDOW, decibels, ssim
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.studies.recovery_masks import NAMES, masks, shipped_mask
+from dyntex.benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.clip import Clip
 from dyntex.errors import InputError, UsageError, suggest
 from dyntex.inpainting import METHODS, recover

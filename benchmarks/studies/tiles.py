@@ -18,9 +18,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from benchmarks.data import Source, Split, named, split_clip
-from benchmarks.report.markdown import Table
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
+from dyntex.benchmarks.data import Source, Split, named, split_clip
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.clip import Clip
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import FAST_ST

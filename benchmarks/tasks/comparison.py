@@ -10,17 +10,17 @@ from typing import Any, ClassVar, cast
 
 import torch
 
-from benchmarks.data import MIN_TRAIN, Source, Split, eight_bits, named, split_of
-from benchmarks.methods import RANDOM, Fitted, can, check_method, controls_of, fit, is_neural, settings_of
-from benchmarks.metrics.psnr_ssim import SSIM_WINDOW
-from benchmarks.metrics.statistics.filters import MIN_SIDE
-from benchmarks.model_cache import trained
-from benchmarks.record import load_record, save_record
-from benchmarks.report.comparison_page import page
-from benchmarks.report.markdown import Table
-from benchmarks.study import Cell, Results, Row, path_of, setting
-from benchmarks.tasks.cost import measure_speed
-from benchmarks.tasks.quality import TASKS, check_task, draw, draw_control, measure
+from dyntex.benchmarks.data import MIN_TRAIN, Source, Split, eight_bits, named, split_of
+from dyntex.benchmarks.methods import RANDOM, Fitted, can, check_method, controls_of, fit, is_neural, settings_of
+from dyntex.benchmarks.metrics.psnr_ssim import SSIM_WINDOW
+from dyntex.benchmarks.metrics.statistics.filters import MIN_SIDE
+from dyntex.benchmarks.model_cache import trained
+from dyntex.benchmarks.record import load_record, save_record
+from dyntex.benchmarks.report.comparison_page import page
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.study import Cell, Results, Row, path_of, setting
+from dyntex.benchmarks.tasks.cost import measure_speed
+from dyntex.benchmarks.tasks.quality import TASKS, check_task, draw, draw_control, measure
 from dyntex.clip import Clip
 from dyntex.coopnets.model import CoopNets
 from dyntex.errors import UsageError

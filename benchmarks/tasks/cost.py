@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.methods import fit
+from dyntex.benchmarks.methods import fit
 from dyntex.clip import Clip
 from dyntex.errors import MemoryLimitError
 from dyntex.experiment.memory import peak_rss_bytes

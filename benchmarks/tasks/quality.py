@@ -1,6 +1,6 @@
 """The tasks. Each first draws clips from what was fitted, which are kept, and then measures nothing but the kept clips.
 
-Speed, which measures the making, is in ``benchmarks.tasks.cost``.
+Speed, which measures the making, is in ``dyntex.benchmarks.tasks.cost``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from benchmarks.data import Split
-from benchmarks.methods import CONTROLS, Fitted
-from benchmarks.metrics.critic import SAMPLES as CRITIC_SAMPLES
-from benchmarks.metrics.critic import critic_auc, critic_real
-from benchmarks.metrics.psnr_ssim import exact_frames, psnr, ssim
-from benchmarks.metrics.statistics import copy_distance, diversity
+from dyntex.benchmarks.data import Split
+from dyntex.benchmarks.methods import CONTROLS, Fitted
+from dyntex.benchmarks.metrics.critic import SAMPLES as CRITIC_SAMPLES
+from dyntex.benchmarks.metrics.critic import critic_auc, critic_real
+from dyntex.benchmarks.metrics.psnr_ssim import exact_frames, psnr, ssim
+from dyntex.benchmarks.metrics.statistics import copy_distance, diversity
 from dyntex.clip import Clip
 from dyntex.errors import UsageError, suggest
 

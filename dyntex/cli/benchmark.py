@@ -15,7 +15,7 @@ from dyntex.cli.console import command_line
 from dyntex.errors import UsageError
 
 if TYPE_CHECKING:
-    from benchmarks.study import Results, Row, Study
+    from dyntex.benchmarks.study import Results, Row, Study
 
 Words = list[str]
 """Of an option that is repeated, or whose words are joined by commas."""
@@ -106,7 +106,7 @@ STUDIES = {
     "paper-table": (
         "clips methods size frames seeds trained words",
         "The paper's table with the paper's networks, published numbers beside ours.\n\nThe networks train for hours, "
-        "by python -m benchmarks.studies.paper_table.training.",
+        "by python -m dyntex.benchmarks.studies.paper_table.training.",
     ),
     "recovery": (
         "clips methods size frames seeds masks",
@@ -207,7 +207,7 @@ def merge(
     as_json: options.AsJson = False,
 ) -> None:
     """Join the parts of a benchmark that was run in shards, or on several machines."""
-    from benchmarks.catalogue import merge as join
+    from dyntex.benchmarks.catalogue import merge as join
 
     _finish(*join(folders, out), out, quiet=quiet, as_json=as_json)
 
@@ -219,8 +219,8 @@ def page(
     overwrite: options.Overwrite = False,
 ) -> None:
     """Write the page of a benchmark again, elsewhere, from the rows that it has."""
-    from benchmarks.catalogue import load
-    from benchmarks.study import page_of
+    from dyntex.benchmarks.catalogue import load
+    from dyntex.benchmarks.study import page_of
 
     if out.exists() and not overwrite:
         raise UsageError(f"{out} exists: choose another name or pass --overwrite")
@@ -253,9 +253,9 @@ def _run(name: str, given: dict[str, Any], *, folder: str) -> None:
     _refuse_old(given)
     from rich.console import Console
 
-    from benchmarks.catalogue import find
-    from benchmarks.configuration import quick_of
-    from benchmarks.study import Shard, name_of, run
+    from dyntex.benchmarks.catalogue import find
+    from dyntex.benchmarks.configuration import quick_of
+    from dyntex.benchmarks.study import Shard, name_of, run
 
     out, shard = given.pop("out") or Path(folder), Shard.parse(given.pop("shard"))
     quick, quiet, as_json = (given.pop(key) for key in ("quick", "quiet", "as_json"))
@@ -278,7 +278,7 @@ def _run(name: str, given: dict[str, Any], *, folder: str) -> None:
 
 def _fields(given: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     """The fields of a study from words: those that were given, and the clips."""
-    from benchmarks.data import Source, find_clips
+    from dyntex.benchmarks.data import Source, find_clips
     from dyntex.runtime import choose_device
 
     fields = {key: value for key, value in given.items() if value is not None}
@@ -303,9 +303,9 @@ def _finish(study: Study, results: Results, out: Path, *, quiet: bool, as_json: 
     from rich.console import Console
     from rich.table import Table as RichTable
 
-    from benchmarks.report.html import REPORT, write_report
-    from benchmarks.report.markdown import Table
-    from benchmarks.study import PAGE
+    from dyntex.benchmarks.report.html import REPORT, write_report
+    from dyntex.benchmarks.report.markdown import Table
+    from dyntex.benchmarks.study import PAGE
 
     pages = [PAGE]
     if study.name == "methods":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from baselines import METHODS as BASELINES
+from dyntex.baselines import METHODS as BASELINES
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.segments import Segments
 from dyntex.errors import UsageError, suggest

@@ -14,7 +14,7 @@ from dyntex.media import flatten, read_clip
 from dyntex.method import Synthesizer
 
 if TYPE_CHECKING:
-    from benchmarks.metrics.statistics import Yardstick
+    from dyntex.benchmarks.metrics.statistics import Yardstick
 
 BLACK = (0, 0, 0)  # behind a transparent clip, as in the benchmark
 
@@ -44,7 +44,7 @@ class Scorer:
         Raises:
             InputError: there are too few frames, or they are too small, or of different sizes.
         """
-        from benchmarks.metrics.statistics import calibrate
+        from dyntex.benchmarks.metrics.statistics import calibrate
 
         seen = _as_measured(learnt)
         unseen = _as_measured(held_out)
@@ -98,7 +98,7 @@ class Scorer:
         A replay has a good score; no score says anything without this. None where the held-out frames repeat the learnt
         ones exactly, so that nothing could be new.
         """
-        from benchmarks.metrics.statistics import copy_distance
+        from dyntex.benchmarks.metrics.statistics import copy_distance
 
         first = _as_measured(made.segment(0, self.learnt.n_frames))
         try:
@@ -115,7 +115,7 @@ class Scorer:
             made: at least as long as the clip.
             rng: the controls' noise.
         """
-        from baselines.controls import Copy, MeanFrame, Replay, ShuffledFrames, WhiteNoise, reversed_real
+        from dyntex.baselines.controls import Copy, MeanFrame, Replay, ShuffledFrames, WhiteNoise, reversed_real
 
         n, clip = self.learnt.n_frames, self.learnt
         controls: dict[str, Synthesizer] = {
@@ -150,6 +150,6 @@ def score(made: Clip, *, learnt: Clip, held_out: Clip) -> float:
 
 
 def _as_measured(clip: Clip) -> Clip:
-    from benchmarks.data import eight_bits
+    from dyntex.benchmarks.data import eight_bits
 
     return eight_bits(flatten(clip, BLACK))

@@ -7,7 +7,7 @@ beside it, ``diversity`` and ``copy_distance``. The
 protocol and the formulae are in ``docs/benchmark.md``.
 """
 
-from benchmarks.metrics.statistics.judge import STATISTICS, Score, Yardstick, calibrate, distances, score
-from benchmarks.metrics.statistics.windows import copy_distance, diversity
+from dyntex.benchmarks.metrics.statistics.judge import STATISTICS, Score, Yardstick, calibrate, distances, score
+from dyntex.benchmarks.metrics.statistics.windows import copy_distance, diversity
 
 __all__ = ["STATISTICS", "Score", "Yardstick", "calibrate", "copy_distance", "distances", "diversity", "score"]

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.metrics.statistics.filters import LEVEL, Views, blocks, cells, halve
-from benchmarks.metrics.statistics.stills import quantiles
+from dyntex.benchmarks.metrics.statistics.filters import LEVEL, Views, blocks, cells, halve
+from dyntex.benchmarks.metrics.statistics.stills import quantiles
 
 WINDOW = 16
 """Frames per periodogram. Fixed, so that clips of different lengths have the same resolution and bias."""

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.metrics.statistics.filters import LEVEL, N_SCALES, Views, halve
+from dyntex.benchmarks.metrics.statistics.filters import LEVEL, N_SCALES, Views, halve
 
 WINDOW = 5
 """Pixels a side of the neighbourhood in which gradients are gathered."""

@@ -10,9 +10,9 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from benchmarks.metrics.statistics import dynamics, stills
-from benchmarks.metrics.statistics.edges import edges
-from benchmarks.metrics.statistics.filters import LEVEL, MIN_SIDE, look
+from dyntex.benchmarks.metrics.statistics import dynamics, stills
+from dyntex.benchmarks.metrics.statistics.edges import edges
+from dyntex.benchmarks.metrics.statistics.filters import LEVEL, MIN_SIDE, look
 from dyntex.clip import Clip
 from dyntex.errors import InputError
 

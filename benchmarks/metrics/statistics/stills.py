@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.metrics.statistics.filters import LEVEL, Views, blocks, cells, gabor, halve
+from dyntex.benchmarks.metrics.statistics.filters import LEVEL, Views, blocks, cells, gabor, halve
 
 N_QUANTILES = 32
 

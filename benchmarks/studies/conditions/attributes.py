@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.studies.conditions.captions import HUES, Scene
+from dyntex.benchmarks.studies.conditions.captions import HUES, Scene
 from dyntex.clip import Clip
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchmarks.data import Source
-from benchmarks.report.markdown import Table
-from benchmarks.studies.conditions import labels, sketches, texts
-from benchmarks.studies.conditions.shared import Found, Setup
-from benchmarks.studies.questions.digits import check_digits, read_digits
-from benchmarks.studies.questions.nets import DIGITS
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
+from dyntex.benchmarks.data import Source
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.studies.conditions import labels, sketches, texts
+from dyntex.benchmarks.studies.conditions.shared import Found, Setup
+from dyntex.benchmarks.studies.questions.digits import check_digits, read_digits
+from dyntex.benchmarks.studies.questions.nets import DIGITS
+from dyntex.benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.coopnets.presets import preset
 from dyntex.errors import UsageError, suggest
 

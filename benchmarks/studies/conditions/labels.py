@@ -9,10 +9,10 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from benchmarks.data import Source, Split, split_clip
-from benchmarks.studies.conditions.shared import Found, Setup, trained_model, write_clips
-from benchmarks.studies.questions.classifier import Classifier, train_classifier
-from benchmarks.studies.questions.digits import N_CLASSES, Digits
+from dyntex.benchmarks.data import Source, Split, split_clip
+from dyntex.benchmarks.studies.conditions.shared import Found, Setup, trained_model, write_clips
+from dyntex.benchmarks.studies.questions.classifier import Classifier, train_classifier
+from dyntex.benchmarks.studies.questions.digits import N_CLASSES, Digits
 from dyntex.clip import Clip
 from dyntex.conditions import Labels
 from dyntex.coopnets.config import CoopConfig

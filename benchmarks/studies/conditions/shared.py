@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.cpu_budget import CpuBudget
-from benchmarks.model_cache import trained
-from benchmarks.report.sheet import frames_of, write_sheet
+from dyntex.benchmarks.cpu_budget import CpuBudget
+from dyntex.benchmarks.model_cache import trained
+from dyntex.benchmarks.report.sheet import frames_of, write_sheet
 from dyntex.clip import Clip
 from dyntex.conditions import Condition, to_json
 from dyntex.coopnets.config import CoopConfig

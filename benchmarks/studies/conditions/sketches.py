@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from benchmarks.metrics.psnr_ssim import psnr, ssim
-from benchmarks.studies.conditions.shared import Found, Setup, trained_model, write_clips
 from dyntex import examples
+from dyntex.benchmarks.metrics.psnr_ssim import psnr, ssim
+from dyntex.benchmarks.studies.conditions.shared import Found, Setup, trained_model, write_clips
 from dyntex.clip import Clip
 from dyntex.conditions import Sketches, edges
 from dyntex.coopnets.config import CoopConfig

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.studies.conditions.attributes import fit_reader
-from benchmarks.studies.conditions.captions import HUES, KINDS, TEMPLATES, Scene, scenes
-from benchmarks.studies.conditions.shared import Found, Setup, trained_model, write_clips
+from dyntex.benchmarks.studies.conditions.attributes import fit_reader
+from dyntex.benchmarks.studies.conditions.captions import HUES, KINDS, TEMPLATES, Scene, scenes
+from dyntex.benchmarks.studies.conditions.shared import Found, Setup, trained_model, write_clips
 from dyntex.clip import Clip
 from dyntex.conditions import Encode, Texts, encode
 from dyntex.coopnets.config import CoopConfig

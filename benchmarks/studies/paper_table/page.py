@@ -5,11 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from benchmarks.report.markdown import Table
-from benchmarks.report.published_margins import differences
-from benchmarks.report.summary import Column, Row, per_clip, shown, summarise
-from benchmarks.studies.paper_table.names import CHAINS, CONTROLS, GENERATOR, NETWORKS, RECONSTRUCTED, REVISED, WORDS
-from benchmarks.study import Results, ok_rows
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.report.published_margins import differences
+from dyntex.benchmarks.report.summary import Column, Row, per_clip, shown, summarise
+from dyntex.benchmarks.studies.paper_table.names import (
+    CHAINS,
+    CONTROLS,
+    GENERATOR,
+    NETWORKS,
+    RECONSTRUCTED,
+    REVISED,
+    WORDS,
+)
+from dyntex.benchmarks.study import Results, ok_rows
 
 PUBLISHED: dict[str, tuple[float, float]] = {
     REVISED: (19.407, 0.5988),

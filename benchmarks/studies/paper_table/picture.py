@@ -1,7 +1,7 @@
 """What cooperative training looks like, iteration by iteration.
 
-``python -m benchmarks.studies.paper_table.picture FOLDER/flame/0 --clip example:flame -o paper.png`` draws it from a
-training's folder.
+``python -m dyntex.benchmarks.studies.paper_table.picture FOLDER/flame/0 --clip example:flame -o paper.png`` draws it
+from a training's folder.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.data import find_clips, split_clip
+from dyntex.benchmarks.data import find_clips, split_clip
 from dyntex.errors import InputError
 from dyntex.media import write_png
 

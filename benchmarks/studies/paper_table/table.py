@@ -11,17 +11,17 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import torch
 
-from baselines.common import LinearVideo
-from baselines.hosvd import HOSVD, HOSVDConfig
-from baselines.lds import LDS, LDSConfig
-from benchmarks.data import MIN_TRAIN, Source, Split, eight_bits, named, split_of
-from benchmarks.methods import RANDOM, Fitted, fit, settings_of
-from benchmarks.metrics.statistics.filters import MIN_SIDE
-from benchmarks.report.markdown import Table
-from benchmarks.studies.paper_table.names import CONTROLS, NETWORKS, RECONSTRUCTED, WORDS
-from benchmarks.studies.paper_table.training import DRAWN, KINDS
-from benchmarks.study import Cell, Results, Row, path_of, setting
-from benchmarks.tasks.quality import SAMPLES, draw, draw_control, measure
+from dyntex.baselines.common import LinearVideo
+from dyntex.baselines.hosvd import HOSVD, HOSVDConfig
+from dyntex.baselines.lds import LDS, LDSConfig
+from dyntex.benchmarks.data import MIN_TRAIN, Source, Split, eight_bits, named, split_of
+from dyntex.benchmarks.methods import RANDOM, Fitted, fit, settings_of
+from dyntex.benchmarks.metrics.statistics.filters import MIN_SIDE
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.studies.paper_table.names import CONTROLS, NETWORKS, RECONSTRUCTED, WORDS
+from dyntex.benchmarks.studies.paper_table.training import DRAWN, KINDS
+from dyntex.benchmarks.study import Cell, Results, Row, path_of, setting
+from dyntex.benchmarks.tasks.quality import SAMPLES, draw, draw_control, measure
 from dyntex.clip import Clip
 from dyntex.coopnets.checkpoint import load_json
 from dyntex.errors import InputError, UsageError
@@ -49,7 +49,7 @@ VARIANTS: dict[str, Callable[[Clip, torch.Generator], Fitted]] = {
 class PaperTable:
     """The networks of the paper, trained before, beside everything that they are compared with.
 
-    The networks have rows as far as their trainings, ``benchmarks.studies.paper_table.training``, are finished.
+    The networks have rows as far as their trainings, ``dyntex.benchmarks.studies.paper_table.training``, are finished.
 
     Attributes:
         clips: on which.
@@ -143,7 +143,7 @@ class PaperTable:
         return VARIANTS[method](clip, rng) if method in VARIANTS else fit(method, clip, rng=rng)
 
     def page(self, results: Results) -> list[str | Table]:
-        from benchmarks.studies.paper_table.page import page
+        from dyntex.benchmarks.studies.paper_table.page import page
 
         return page(results)
 

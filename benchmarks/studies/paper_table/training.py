@@ -1,4 +1,4 @@
-"""The paper's networks on clips, one job after another: ``python -m benchmarks.studies.paper_table.training``.
+"""The paper's networks on clips, one job after another: ``python -m dyntex.benchmarks.studies.paper_table.training``.
 
 A job is a clip and a seed. It trains in a run folder of its own, from which the same command goes on where it was
 killed, and leaves beside the trained networks what the rows of ``dyntex benchmark paper-table`` are made of: eight-bit
@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.data import Source, Split, find_clips, split_clip
-from benchmarks.tasks.quality import draw
+from dyntex.benchmarks.data import Source, Split, find_clips, split_clip
+from dyntex.benchmarks.tasks.quality import draw
 from dyntex.clip import frames_to_uint8
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets

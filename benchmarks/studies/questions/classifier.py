@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.studies.questions.nets import Trunk
+from dyntex.benchmarks.studies.questions.nets import Trunk
 from dyntex.networks.architecture import FULL, Layer
 
 N_FEATURES = 32

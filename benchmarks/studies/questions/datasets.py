@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.data import Source, Split, split_clip
-from benchmarks.studies.questions.classifier import frechet, mean_nearest, modes, train_classifier
-from benchmarks.studies.questions.digits import Digits, read_digits
-from benchmarks.studies.questions.nets import CLIP_SIZE, DIGITS, TEXTURES, WINDOW
-from benchmarks.tasks.quality import SAMPLES, measure
+from dyntex.benchmarks.data import Source, Split, split_clip
+from dyntex.benchmarks.studies.questions.classifier import frechet, mean_nearest, modes, train_classifier
+from dyntex.benchmarks.studies.questions.digits import Digits, read_digits
+from dyntex.benchmarks.studies.questions.nets import CLIP_SIZE, DIGITS, TEXTURES, WINDOW
+from dyntex.benchmarks.tasks.quality import SAMPLES, measure
 from dyntex.clip import Clip
 from dyntex.coopnets.config import CoopConfig
 

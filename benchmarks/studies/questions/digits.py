@@ -13,8 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.studies.questions.classifier import Classifier, mean_nearest, modes, relative_frechet, train_classifier
-from benchmarks.studies.questions.nets import DIGITS_SIZE
+from dyntex.benchmarks.studies.questions.classifier import (
+    Classifier,
+    mean_nearest,
+    modes,
+    relative_frechet,
+    train_classifier,
+)
+from dyntex.benchmarks.studies.questions.nets import DIGITS_SIZE
 from dyntex.errors import MissingDependencyError
 
 N_TRAIN = 1000

@@ -9,8 +9,8 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from benchmarks.studies.questions.nets import Encoder
-from benchmarks.studies.questions.trainers import (
+from dyntex.benchmarks.studies.questions.nets import Encoder
+from dyntex.benchmarks.studies.questions.trainers import (
     Progress,
     adversarial,
     descriptor_alone,

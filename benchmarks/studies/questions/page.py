@@ -6,10 +6,10 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from benchmarks.report.markdown import Table
-from benchmarks.studies.questions.datasets import SET_TIMES
-from benchmarks.studies.questions.fitting import COMPARED, TOGETHER, Trainer
-from benchmarks.study import Row
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.studies.questions.datasets import SET_TIMES
+from dyntex.benchmarks.studies.questions.fitting import COMPARED, TOGETHER, Trainer
+from dyntex.benchmarks.study import Row
 
 METRICS = ("score", "diversity", "copy_distance")
 

@@ -13,17 +13,17 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from benchmarks.cpu_budget import CpuBudget
-from benchmarks.data import Source
-from benchmarks.report.markdown import Table
-from benchmarks.report.sheet import frames_of, write_sheet
-from benchmarks.studies.questions.datasets import Data, Dataset, Numbers, datasets
-from benchmarks.studies.questions.digits import check_digits
-from benchmarks.studies.questions.fitting import COMPARED, Fitted, Trainer, fit, generated, revised
-from benchmarks.studies.questions.nets import SETTINGS
-from benchmarks.studies.questions.page import page
-from benchmarks.studies.questions.trainers import noise
-from benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
+from dyntex.benchmarks.cpu_budget import CpuBudget
+from dyntex.benchmarks.data import Source
+from dyntex.benchmarks.report.markdown import Table
+from dyntex.benchmarks.report.sheet import frames_of, write_sheet
+from dyntex.benchmarks.studies.questions.datasets import Data, Dataset, Numbers, datasets
+from dyntex.benchmarks.studies.questions.digits import check_digits
+from dyntex.benchmarks.studies.questions.fitting import COMPARED, Fitted, Trainer, fit, generated, revised
+from dyntex.benchmarks.studies.questions.nets import SETTINGS
+from dyntex.benchmarks.studies.questions.page import page
+from dyntex.benchmarks.studies.questions.trainers import noise
+from dyntex.benchmarks.study import Cell, Results, Row, ok_rows, path_of, setting
 from dyntex.clip import Clip
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.state import TrainState

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.studies.questions.nets import Encoder
+from dyntex.benchmarks.studies.questions.nets import Encoder
 from dyntex.coopnets.inference import infer
 from dyntex.coopnets.observe import no_condition
 from dyntex.coopnets.optimise import backward, update
