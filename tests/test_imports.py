@@ -32,6 +32,7 @@ MAY["dyntex.inpainting"] = {*MAY["dyntex.coopnets"], "dyntex.coopnets", "dyntex.
 MAY["dyntex.experiment"] = {
     *MAY["dyntex.inpainting"], "dyntex.inpainting", "dyntex.conditions", "dyntex.random_streams", "dyntex",
 }  # fmt: skip
+MAY["dyntex.ui"] = {*MAY["dyntex.experiment"], "dyntex.experiment", "dyntex.examples"}
 
 OWNERS = {
     "av": {"dyntex.media"},
@@ -43,6 +44,8 @@ OWNERS = {
     "typer": {"dyntex.cli"},
     "click": {"dyntex.cli"},
     "rich": {"dyntex.cli"},
+    "starlette": {"dyntex.ui"},
+    "uvicorn": {"dyntex.ui"},
 }
 
 
@@ -111,6 +114,8 @@ def test_rooms_import_only_those_below_them(path: Path):
         if imported.split(".")[0] != "dyntex" or room_of(imported) == room == room_of(module) == "dyntex.cli":
             continue
         target = room_of(imported)
+        if target == "dyntex.ui" and room not in ("dyntex.cli", "dyntex.ui"):
+            raise AssertionError(f"{module} imports {imported}: only the command line imports the page")
         if target == "dyntex.cli":
             assert room in ("dyntex.cli", "dyntex.__main__"), (
                 f"{module} imports {imported}: nobody imports the command line"
@@ -140,6 +145,8 @@ def test_third_parties_have_owners(path: Path):
     for imported in imports(path):
         if (module, imported) == ("dyntex.cli.options", "av"):
             continue  # --version names FFmpeg's
+        if module == "dyntex.cli.ui" and imported in ("starlette", "uvicorn"):
+            continue  # whether the extra is installed
         owners = OWNERS.get(imported.split(".")[0])
         assert owners is None or room in owners, f"{module} imports {imported}, which only {owners} may"
 
@@ -147,7 +154,7 @@ def test_third_parties_have_owners(path: Path):
 @every_file
 def test_the_command_line_takes_in_baselines_and_benchmarks_only_when_asked(path: Path):
     if room_of(module_of(path)) == "dyntex.cli":
-        late = {"dyntex.baselines", "dyntex.benchmarks", "torch"}
+        late = {"dyntex.baselines", "dyntex.benchmarks", "dyntex.ui", "torch"}
         assert not [name for name in at_top(path) if room_of(name) in late or name.startswith("torch.")]
 
 

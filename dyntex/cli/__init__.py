@@ -8,7 +8,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from dyntex.cli import benchmark, examples, info, recover, sample, synthesize, train
+from dyntex.cli import benchmark, examples, info, recover, sample, synthesize, train, ui
 from dyntex.cli.options import version
 from dyntex.cli.process import StdoutError, answered, interrupt, quiet_libraries, standard_streams
 from dyntex.errors import DyntexError, MemoryLimitError
@@ -28,6 +28,7 @@ app.command()(sample.sample)
 app.command()(recover.recover)
 app.command()(info.info)
 app.command()(examples.examples)
+app.command()(ui.ui)
 app.add_typer(benchmark.app, name="benchmark")
 
 
