@@ -23,8 +23,8 @@ from dyntex.clip import Clip
 from dyntex.errors import UsageError
 from dyntex.media.formats import FORMATS
 from dyntex.ui import requests
-from dyntex.ui.expectation import _untrained
-from dyntex.ui.painting import MOST_POINTS, check_strokes, mask_of
+from dyntex.ui.expectation import extrapolated
+from dyntex.ui.painting import MOST_POINTS, check_strokes, mask_of, share_of
 from dyntex.ui.tasks import Task, Tasks
 from dyntex.ui.workshop import Workshop
 
@@ -210,6 +210,14 @@ def test_a_stroke_paints_what_is_near_its_line_in_its_frames() -> None:
     assert not mask_of(check_strokes([stroke([-50, -50], [900, -50], radius=3)]), clip).any()
 
 
+def test_the_painted_share_is_told_without_painting() -> None:
+    import torch
+
+    strokes = check_strokes([stroke([60, 60], [200, 90], radius=20, first=2, last=3), stroke([250, 150], radius=30)])
+    exact = mask_of(strokes, Clip(torch.zeros(3, 8, 200, 300), 25)).mean()
+    assert share_of(strokes, (8, 200, 300)) == pytest.approx(exact, rel=0.05)
+
+
 WRONG = ([], [stroke()], [{}], "x", None, [stroke([float("nan"), 1])], [stroke([1, 1e9])], [stroke([1, 2, 3])],
          [stroke([1, "a"])], [stroke([1, 1], first="x")], [stroke(*[[1, 1]] * (MOST_POINTS + 1))])  # fmt: skip
 
@@ -222,9 +230,9 @@ def test_strokes_that_are_none_are_refused(strokes: Any) -> None:
 
 def test_what_two_sizes_took_says_what_a_third_will() -> None:
     # 1 + 2 p seconds to fit, 3 p to make, 100 + p MiB, with p in thousands of pixels, measured at 4 of them.
-    facts = {"pixels": 4000, "n_frames": 64, "at": [9.0, 12.0, 104.0], "per_pixel": [2e-3, 3e-3, 1e-3]}
-    found = _untrained(facts, pixels=10_000, more=2.0, free=1.0)
-    assert found.seconds == pytest.approx(21 + 2 * 30)
+    facts = {"start": 5.0, "pixels": 4000, "n_frames": 64, "at": [9.0, 12.0, 104.0], "per_pixel": [2e-3, 3e-3, 1e-3]}
+    found = extrapolated(facts, pixels=10_000, fits=1.0, makes=2.0, free=1.0)
+    assert found.seconds == pytest.approx(5 + 21 + 2 * 30)
     assert found.mib == pytest.approx(110)
 
 
@@ -335,6 +343,7 @@ def test_a_clip_becomes_a_loop_that_browsers_play(shop: Workshop, tmp_path: Path
         assert 0 < repaired["facts"]["missing"] < 0.1
         refused = ui_page.wait_for(page, f"/api/clips/{bad['id']}")
         assert refused["state"] == "failed"
+        assert "bad.mp4" in refused["error"]
         assert "cannot be read" in refused["error"]
         assert str(tmp_path) not in json.dumps([job, repaired, refused])
 

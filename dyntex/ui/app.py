@@ -178,8 +178,9 @@ class Page:
         if ending == asked["ending"] and "file" in facts:
             return _attachment(task.folder / facts["file"], title)
         background = [255, 255, 255] if ending == ".mp4" else None
-        wanted = {"kind": "convert", "job": task.id, "source": "result.mkv", "ending": ending, "background": background}
-        copy = self.shop.once(self.shop.copies, wanted, source=task.folder / "result.mkv")
+        more = {"kind": "convert", "source": "result.mkv", "background": background}
+        wanted = {"job": task.id, "ending": ending}
+        copy = self.shop.once(self.shop.copies, wanted, more=more, source=task.folder / "result.mkv")
         status = copy.status
         if status["state"] == "done":
             return _attachment(copy.folder / status["facts"]["file"], title)

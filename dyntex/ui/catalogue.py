@@ -15,15 +15,15 @@ from dyntex.media.formats import FORMATS
 FOLDER_WORD = "frames"
 """A folder of PNGs, where a format is a word of an address."""
 WORDS = {
-    "coop": "Cooperative training: learns the motion, makes what never was",
-    "segments": "Segments: regions play pieces of the clip, in learnt order",
-    "shot-noise": "Shot noise: an instant average of the motion",
-    "lds": "Linear dynamics",
-    "fft-lds": "Linear dynamics of the spectrum",
-    "hosvd": "Linear dynamics of tensors",
-    "kpcr": "Kernel dynamics",
-    "video-texture": "Video texture: the clip's own frames in another order",
-    "patch-nn": "Patches: jumps between the clip's frames, hidden by its patches",
+    "coop": "Learn (coop): trains on the motion, and makes what never was",
+    "segments": "Pieces (segments): regions play parts of the clip, in an order that is learnt",
+    "shot-noise": "Mix (shot-noise): sums of the clip's own motion, at once",
+    "lds": "Linear dynamics (lds)",
+    "fft-lds": "Linear dynamics of the spectrum (fft-lds)",
+    "hosvd": "Linear dynamics of tensors (hosvd)",
+    "kpcr": "Kernel dynamics (kpcr)",
+    "video-texture": "Reorder (video-texture): the clip's own frames in another order",
+    "patch-nn": "Patch (patch-nn): the clip's frames with jumps that its patches hide",
 }
 
 

@@ -9,16 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from dyntex.clip import Clip
-from dyntex.coopnets.presets import FAST
+from dyntex.coopnets.presets import FAST, PRESETS
 from dyntex.errors import InputError
 from dyntex.experiment.describe import describe
 from dyntex.experiment.estimate import estimate
 from dyntex.experiment.memory import peak_rss_mb
 from dyntex.experiment.methods import COOP, METHODS
 from dyntex.experiment.settings import choose_size
+from dyntex.inpainting import recover as fill
 from dyntex.media import flatten, probe, read_clip, write_clip, write_png, write_stream
 from dyntex.random_streams import generator
 from dyntex.runtime import choose_device, full_speed
@@ -44,7 +46,6 @@ def examine(task: Task, report: Report) -> dict[str, Any]:
     if (seen.duration or 0.0) > MOST_SECONDS:
         raise InputError(f"{seen.duration:.0f} s are too long for the page: cut the clip to an hour or less")
     report.say("looking at the clip")
-    about = describe(source, measure=False)
     factor = min(1.0, SHOWN_SIDE / max(seen.height, seen.width))
     size = tuple(max(8, round(side * factor / 2) * 2) for side in (seen.height, seen.width))
     n_frames = min(SHOWN_FRAMES, seen.n_frames or SHOWN_FRAMES)
@@ -52,6 +53,7 @@ def examine(task: Task, report: Report) -> dict[str, Any]:
     write_png("poster.png", clip.to_uint8()[0], overwrite=True)
     if clip.n_frames > 1:
         write_clip("shown.mp4", clip, overwrite=True)
+    about = describe(source, measure=False)
     height, width = choose_size(source, FAST)
     return about | {
         "duration": seen.duration,
@@ -64,23 +66,26 @@ def examine(task: Task, report: Report) -> dict[str, Any]:
 def measure(task: Task, report: Report) -> dict[str, Any]:
     """Seconds and memory of a method for a clip of some length, measured by running it.
 
-    Of cooperative training an iteration is measured at its size. Any other method is run at two small sizes; its
-    seconds and memory grow with the number of pixels, so that two numbers each give them for any size.
+    Of cooperative training an iteration is measured at its size. Any other method, and a recovery, is run at two small
+    sizes; its seconds and memory grow with the number of pixels, so that two numbers each give them for any size.
     """
     request = task.request
     n_frames = request["n_frames"]
-    if request["method"] == COOP:
+    if request.get("method") == COOP:
         height, width = request["size"]
-        cost = estimate(FAST, (3, n_frames, height, width), device=choose_device("auto"))
+        config = PRESETS[request["preset"]]
+        cost = estimate(config, (3, n_frames, height, width), device=choose_device("auto"))
         return {"problem": cost.problem, "seconds": cost.seconds, "mib": cost.peak_bytes / 2**20}
+    start = time.time() - psutil.Process().create_time()
     points = []
     for side in TRIAL_SIDES:
         clip = read_clip(request["source"], size=side, n_frames=n_frames)
         clip = Clip(clip.video[:3], clip.fps)
-        points.append((side * side, *_tried(request["method"], clip)))
+        tried = _tried(request["method"], clip) if "method" in request else _filled(request, clip)
+        points.append((side * side, *tried))
     (small, *first), (large, *second) = points
     slopes = [max(0.0, (b - a) / (large - small)) for a, b in zip(first, second, strict=True)]
-    return {"pixels": large, "n_frames": n_frames, "at": second, "per_pixel": slopes}
+    return {"start": start, "pixels": large, "n_frames": n_frames, "at": second, "per_pixel": slopes}
 
 
 def _tried(method: str, clip: Clip) -> tuple[float, float, float]:
@@ -93,6 +98,18 @@ def _tried(method: str, clip: Clip) -> tuple[float, float, float]:
         for _ in fitted.stream(clip.n_frames, rng=rng):
             pass
         return middle - began, time.monotonic() - middle, peak_rss_mb()
+
+
+def _filled(request: dict[str, Any], clip: Clip) -> tuple[float, float, float]:
+    """The same of a recovery, which makes nothing: of a square in the middle, of the share that is asked for."""
+    missing = torch.zeros(clip.video.shape[1:], dtype=torch.bool)
+    side = max(1, round(clip.width * request["share"] ** 0.5))
+    first = (clip.width - side) // 2
+    missing[:, first : first + side, first : first + side] = True
+    with full_speed():
+        began = time.monotonic()
+        fill(clip, missing, method=request["fill"], rng=generator(0, "measure", torch.device("cpu")))
+        return time.monotonic() - began, 0.0, peak_rss_mb()
 
 
 def convert(task: Task, report: Report) -> dict[str, Any]:

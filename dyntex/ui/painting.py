@@ -14,6 +14,10 @@ MOST_STROKES, MOST_POINTS = 500, 20_000
 """Of one mask."""
 
 
+GLANCE = 96
+"""Pixels of the longer side at which a share is told."""
+
+
 def check_strokes(strokes: Any) -> list[dict[str, Any]]:
     """Strokes as the page sends them.
 
@@ -52,6 +56,19 @@ def mask_of(strokes: list[dict[str, Any]], clip: Clip) -> NDArray[np.bool_]:
     for stroke in strokes:
         mask[stroke["first"] : stroke["last"] + 1] |= _painted(stroke["points"], stroke["radius"], mask.shape[1:])
     return mask
+
+
+def share_of(strokes: list[dict[str, Any]], shape: tuple[int, int, int]) -> float:
+    """About which share of the pixels of a clip (T, H, W) is painted, without painting all of them."""
+    n_frames, height, width = shape
+    factor = min(1.0, GLANCE / max(height, width))
+    size = max(1, round(height * factor)), max(1, round(width * factor))
+    share = np.zeros(size)
+    for stroke in strokes:
+        points = [[x * factor, y * factor] for x, y in stroke["points"]]
+        frames = max(0, min(n_frames - 1, stroke["last"]) - stroke["first"] + 1) / n_frames
+        share = np.maximum(share, frames * _painted(points, stroke["radius"] * factor, size))
+    return float(share.mean())
 
 
 def _painted(points: list[list[float]], radius: float, size: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -23,6 +23,7 @@ def shown_clip(task: Task) -> dict[str, Any]:
         "state": status["state"],
         "error": status.get("error", ""),
         "facts": status.get("facts"),
+        "poster": (task.folder / "poster.png").is_file(),
     }
 
 

@@ -75,8 +75,13 @@ class Report:
             raise KeyboardInterrupt
 
     def clean(self, words: str) -> str:
-        """Without the names of folders, which say nothing to the reader of a page."""
-        return " ".join(words.replace(f"{self.task.folder}/", "").split())
+        """Without the names of folders, and with the clip's as its owner knows it."""
+        request = self.task.request
+        words = words.replace(f"{self.task.folder}/", "")
+        source = request.get("source", "")
+        if source.startswith("source"):  # which is the name of an upload on the disk
+            words = words.replace(source, request.get("name", source))
+        return " ".join(words.split())
 
     def end(self, state: str, **status: Any) -> None:
         self.task.update(state=state, began=self.began, ended=time.time(), said=self.sentences, **status)

@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from dyntex.ui import queue
 from dyntex.ui.queue import Lane, Queue
 from dyntex.ui.tasks import Task, Tasks
 
-EXAMINE_SECONDS = 180.0
-"""That looking at a clip, or any other short task, may take."""
+SHORT_SECONDS = 300.0
+"""That looking at a clip, or writing it in another format, may take."""
+MEASURE_SECONDS = 900.0
 
 
 class Workshop:
@@ -47,10 +48,14 @@ class Workshop:
         self.folder = folder
         for kind in (self.clips, self.jobs, self.measures, self.copies):
             kind.sweep()
-        self.queue = Queue(Lane(lambda: self.jobs, n_workers), Lane(self._short, seconds=EXAMINE_SECONDS))
+        self.queue = Queue(
+            Lane(lambda: self.jobs, n_workers),
+            Lane(self._short, seconds=SHORT_SECONDS),
+            Lane(lambda: self.measures, seconds=MEASURE_SECONDS),
+        )
 
     def _short(self) -> Iterator[Task]:
-        for kind in (self.clips, self.copies, self.measures):
+        for kind in (self.clips, self.copies):
             yield from kind
 
     def clip(self, name: Any) -> Task:
@@ -117,16 +122,23 @@ class Workshop:
             raise UsageError("it is being worked on: cancel it first")
         task.remove()
 
-    def once(self, tasks: Tasks, request: dict[str, Any], *, source: Path | None) -> Task:
-        """The short task of that request, with its file: the one that is there, or a new one."""
-        key = hashlib.sha256(repr(sorted(request.items())).encode()).hexdigest()
+    def once(self, tasks: Tasks, asked: Mapping[str, Any], *, more: Mapping[str, Any], source: Path | None) -> Task:
+        """The short task of what is asked: the one that is there, or a new one.
+
+        Args:
+            tasks: among which it is.
+            asked: what tells it from others.
+            more: what a new one needs beside that.
+            source: its file.
+        """
+        key = hashlib.sha256(repr(sorted(asked.items())).encode()).hexdigest()
         for task in tasks:
             if task.request.get("key") == key:
                 return task
         draft = tasks.draft()
         if source is not None:
             _link(source, draft / source.name)
-        return tasks.add(request | {"key": key}, made=draft)
+        return tasks.add({**asked, **more, "key": key}, made=draft)
 
 
 def _link(made: Path, place: Path) -> None:

@@ -27,7 +27,7 @@ export function select(name, options, value = "") {
 }
 
 export function duration(seconds) {
-  if (seconds < 1.5) return "about a second";
+  if (seconds < 1.5) return "a second";
   if (seconds < 100) return `${Math.round(seconds)} s`;
   return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }

@@ -1,6 +1,6 @@
 // What to make of a clip: length, loop, tile, size, method; what it will take; the command line.
-import { copyButton, duration, field, h, memory, select } from "./dom.js";
-import { post } from "./api.js";
+import { copyButton, field, h, select } from "./dom.js";
+import { planner } from "./plan.js";
 
 const QUALITY = { draft: "Draft, 1 minute", standard: "Standard, 5 minutes", high: "High, 30 minutes" };
 const SIZES = [64, 96, 128, 192, 256, 384, 512, 768, 1024];
@@ -10,11 +10,13 @@ export function synthesisForm(clip, known, onstart) {
   const still = facts.n_frames === 1;
   const fps = facts.fps || 25;
   const advised = facts.recommended;
-  const advice = advised ? `Automatic: ${advised.method}` : "Automatic";
+  const words = (name) => known.methods.find((m) => m.name === name)?.words || name;
+  const advice = advised ? `Recommended: ${words(advised.method)}` : "Recommended";
   const frames = h("input", { type: "number", name: "frames", min: 1, max: 20000, step: 1, value: still ? 1 : 64 });
   const seconds = h("span", { class: "soft" });
   const loop = h("input", { type: "checkbox", name: "loop" });
   const tile = select("tile", [["", "no"], ["x", "left meets right"], ["y", "top meets bottom"], ["xy", "both"]]);
+  const [noLoop, noTile] = [h("span", { class: "soft" }), h("span", { class: "soft" })];
   const [dh, dw] = facts.default_size;
   const size = select("size", [["", `${dw} × ${dh}, as suits it`], ...SIZES.map((s) => [s, `${s} × ${s}`]), ["other", "other …"]]);
   const high = h("input", { type: "number", min: 8, max: 8192, value: dh });
@@ -47,43 +49,22 @@ export function synthesisForm(clip, known, onstart) {
 
   const limits = () => {
     const able = known.methods.find((m) => m.name === chosen());
-    for (const [control, feature] of [[loop, "loop"]]) {
-      const why = able?.lacks[feature];
-      control.disabled = Boolean(why) || still;
-      if (control.disabled) control.checked = false;
-      control.parentElement.title = why ? `not with this method: ${why}` : "";
-    }
+    loop.disabled = Boolean(able?.lacks.loop) || still;
+    if (loop.disabled) loop.checked = false;
+    noLoop.textContent = able?.lacks.loop ? "not with this method" : "";
     tile.disabled = Boolean(able?.lacks.tile) && chosen() !== "coop";
     if (tile.disabled) tile.value = "";
+    noTile.textContent = tile.disabled ? "not with this method" : "";
     qualityField.hidden = presetField.hidden = !able?.trains;
     other.hidden = size.value !== "other";
     seconds.textContent = frames.valueAsNumber ? `${(frames.valueAsNumber / fps).toFixed(1)} s` : "";
   };
 
-  let asked = 0;
-  async function ask() {
-    const mine = ++asked;
+  const { ask: measure } = planner(value, { plan, go, found: (answer) => (line.textContent = answer.command) });
+  const ask = () => {
     limits();
-    try {
-      const found = await post("/api/plan", value());
-      if (mine !== asked) return;
-      line.textContent = found.command;
-      const room = found.mib && found.mib > found.free_mib;
-      go.disabled = Boolean(room);
-      plan.className = found.problem || room ? "plan bad" : "plan";
-      const free = `${memory(found.free_mib)} free`;
-      if (found.problem) plan.textContent = found.problem;
-      else if (room) plan.textContent = `Needs about ${memory(found.mib)}, and this machine has ${free}: choose a smaller size or fewer frames.`;
-      else if (found.measuring) plan.textContent = "Measuring what it will take …";
-      else plan.textContent = `Takes about ${duration(found.seconds)}` + (found.mib ? ` and ${memory(found.mib)} of memory (${free}).` : ".");
-      if (found.measuring) setTimeout(() => mine === asked && plan.isConnected && ask(), 1000);
-    } catch (error) {
-      if (mine !== asked) return;
-      plan.className = "plan bad";
-      plan.textContent = error.message;
-      go.disabled = false;
-    }
-  }
+    measure();
+  };
 
   const form = h("form", {
     onsubmit: async (event) => {
@@ -103,7 +84,7 @@ export function synthesisForm(clip, known, onstart) {
         h("div", { class: "field" }, "Ends meet", h("label", { class: "check" }, loop, "Loop without a seam")),
         field("Tile", tile), field("Size", size), other,
         field("Method", method, "", "full"),
-        advised && h("p", { class: "soft full" }, `Recommended for this clip: ${advised.method}, because ${advised.reason}.`),
+        advised && h("p", { class: "soft full" }, `Recommended because ${advised.reason}.`),
         qualityField, field("Format", format)),
       h("details", {}, h("summary", {}, "More settings"),
         h("div", { class: "fields" }, field("Seed", seed), field("First frame to learn from", start),
@@ -112,6 +93,8 @@ export function synthesisForm(clip, known, onstart) {
     plan, go,
     h("details", {}, h("summary", {}, "The same on the command line"), line, copyButton(() => line.textContent)));
   frames.parentElement.append(seconds);
+  tile.parentElement.append(noTile);
+  loop.parentElement.parentElement.append(noLoop);
   ask();
   return form;
 }

@@ -16,13 +16,14 @@ function subtitle(job) {
 }
 
 /** A card that knows how to be brought up to date. */
-export function jobCard(job, { act, known }) {
+export function jobCard(job, { act, known, open }) {
   const body = h("div");
   const buttons = h("div", { class: "row" });
   const card = h("article", { class: "job", "aria-label": title(job) },
     h("div", { class: "head" }, h("h3", {}, title(job)), h("span", { class: "facts" }, subtitle(job)), buttons), body);
   const press = (words, question, props = {}) => h("button", { type: "button", onclick: () => act(question), ...props }, words);
   let drawn = "";
+  const first = `${job.state} ${job.saved}`;
   let live = null;
 
   function update(now) {
@@ -31,9 +32,22 @@ export function jobCard(job, { act, known }) {
       drawn = key;
       buttons.replaceChildren(...actions(now));
       live = ["waiting", "running"].includes(now.state) ? progress() : null;
-      body.replaceChildren(live ? live.node : now.state === "done" ? result(now, { act, known }) : ended(now));
+      body.replaceChildren(live ? live.node : now.state === "done" ? finished(now) : ended(now));
     }
     live?.update(now);
+  }
+
+  /** An earlier result is a picture until somebody wants to see it: videos take memory. */
+  function finished(now) {
+    if (open || drawn !== first) return result(now, { act, known });
+    const show = () => {
+      const made = result(now, { act, known });
+      body.replaceChildren(made);
+      made.querySelector("button")?.focus();
+    };
+    const names = ["poster.png", "slices-result.png"].filter((name) => now.files.includes(name));
+    return h("div", { class: "row earlier" }, names.slice(0, 1).map((name) => h("img", { src: file(now, name), alt: "", loading: "lazy" })),
+      h("button", { type: "button", onclick: show }, "Show"));
   }
 
   function actions(now) {
@@ -79,7 +93,8 @@ function progress() {
 }
 
 function ended(job) {
-  const words = job.error || (job.state === "stopped" ? "Stopped." : "It failed.");
+  const stopped = job.saved ? "Stopped. What it has learnt is saved, and Continue goes on from there." : "Stopped.";
+  const words = job.state === "stopped" ? stopped : job.error || "It failed.";
   return h("p", { class: job.state === "failed" ? "bad" : "" }, words.charAt(0).toUpperCase() + words.slice(1));
 }
 
@@ -145,12 +160,14 @@ function downloads(job, known) {
 function another(job, act) {
   const seed = h("input", { type: "number", min: 0, step: 1, value: (job.options.seed ?? 0) + 1, "aria-label": "seed" });
   const model = job.facts.has_model ? job.id : job.kind === "sample" ? job.of : null;
+  const spent = job.facts.seconds;
   const words = model ? "Another, without training" : "Another";
   const ask = () => model
     ? post("/api/jobs", { kind: "sample", of: model, seed: seed.valueAsNumber || 0, format: job.ending })
     : post("/api/jobs", { ...job.options, kind: "synthesize", clip: job.clip, seed: seed.valueAsNumber || 0, format: job.ending });
   return h("div", {}, h("h4", {}, "More like this"),
-    h("div", { class: "row" }, h("label", {}, "Seed ", seed), h("button", { type: "button", onclick: () => act(ask) }, words)));
+    h("div", { class: "row" }, h("label", {}, "Seed ", seed), h("button", { type: "button", onclick: () => act(ask) }, words),
+      h("span", { class: "soft" }, `about ${duration(model ? spent.synthesize + spent.write : spent.total)}`)));
 }
 
 function scores(facts) {

@@ -1,6 +1,6 @@
 // The page: a clip comes in, a form makes a job of it, cards show what becomes of it.
 import { find, h } from "./dom.js";
-import { get, post, upload } from "./api.js";
+import { get, post, remove, upload } from "./api.js";
 import { synthesisForm } from "./form.js";
 import { maskForm } from "./mask.js";
 import { jobCard } from "./jobs.js";
@@ -50,7 +50,9 @@ async function choose(clip) {
   find("#drop").className = "small";
   place.replaceChildren(h("p", { class: "wide", role: "status" }, `Looking at ${clip.name} …`));
   listClips();
+  let poster = null;
   while (["waiting", "running"].includes(clip.state)) {
+    if (clip.poster && !poster) place.prepend(poster = h("div", { class: "clip" }, h("img", { src: `/api/clips/${clip.id}/poster.png`, alt: "" })));
     await new Promise((done) => setTimeout(done, 500));
     if (chosen !== clip.id) return;
     clip = await get(`/api/clips/${clip.id}`);
@@ -95,7 +97,13 @@ function clipView(clip) {
     still ? h("img", { src: `${base}/poster.png`, alt: clip.name })
       : h("video", { src: `${base}/shown.mp4`, poster: `${base}/poster.png`, muted: true, loop: true, autoplay: true, playsInline: true, controls: true, "aria-label": clip.name }),
     h("h3", {}, clip.name.replace(/^example:/, "example: ")),
-    h("p", { class: "facts" }, words.join(" · ")));
+    h("p", { class: "facts" }, words.join(" · ")),
+    h("button", { type: "button", onclick: () => act(async () => {
+      await remove(base);
+      chosen = null;
+      find("#chosen").hidden = true;
+      await listClips();
+    }) }, "Remove this clip"));
 }
 
 async function listClips() {
@@ -120,7 +128,7 @@ async function refreshJobs() {
       }
       before.update(job);
     } else {
-      cards.set(job.id, Object.assign(jobCard(job, { act, known }), { state: job.state }));
+      cards.set(job.id, Object.assign(jobCard(job, { act, known, open: k === 0 }), { state: job.state }));
     }
     const node = cards.get(job.id).node;
     if (place.children[k] !== node) place.insertBefore(node, place.children[k] || null);

@@ -1,5 +1,6 @@
 // A brush over a clip: what is painted is filled in.
 import { field, h, select } from "./dom.js";
+import { planner } from "./plan.js";
 
 export function maskForm(clip, known, onstart) {
   const { width, height, fps, n_frames: total } = clip.facts;
@@ -24,6 +25,10 @@ export function maskForm(clip, known, onstart) {
   const format = select("format", known.formats.filter((f) => f.ending !== ".png" || still).map((f) => [f.ending, `${f.name} (${f.codec})`]), still ? ".png" : ".mp4");
   const go = h("button", { type: "submit", class: "main", disabled: true }, "Fill it in");
   const said = h("span", { class: "soft", role: "status" }, "Nothing is painted yet.");
+  const plan = h("p", { class: "plan", role: "status" });
+  const value = () => ({ kind: "recover", clip: clip.id, method: method.value, format: format.value, strokes });
+  const { ask } = planner(value, { plan, go });
+  for (const control of [method, format]) control.addEventListener("change", () => strokes.length && ask());
   const cursor = { x: width / 2, y: height / 2, on: false };
 
   function draw() {
@@ -53,6 +58,7 @@ export function maskForm(clip, known, onstart) {
       }
     }
     go.disabled = strokes.length === 0;
+    if (!strokes.length) plan.textContent = "";
     said.textContent = strokes.length ? `${strokes.length} stroke${strokes.length > 1 ? "s" : ""} painted.` : "Nothing is painted yet.";
   }
 
@@ -77,13 +83,19 @@ export function maskForm(clip, known, onstart) {
     if (painting) strokes.at(-1).points.push([cursor.x, cursor.y]);
     draw();
   });
-  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (painting = false));
+  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => {
+    if (painting) ask();
+    painting = false;
+  });
   canvas.addEventListener("pointerleave", () => { cursor.on = false; draw(); });
   canvas.addEventListener("focus", () => { cursor.on = true; draw(); });
   canvas.addEventListener("keydown", (event) => {
     const step = Math.max(1, Number(brush.value) / 2);
     const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
-    if (event.key === " ") begin(cursor.x, cursor.y);
+    if (event.key === " ") {
+      begin(cursor.x, cursor.y);
+      ask();
+    }
     else if (moves[event.key]) {
       cursor.x = Math.min(width, Math.max(0, cursor.x + moves[event.key][0]));
       cursor.y = Math.min(height, Math.max(0, cursor.y + moves[event.key][1]));
@@ -101,24 +113,25 @@ export function maskForm(clip, known, onstart) {
   const clear = h("button", { type: "button", onclick: () => { strokes.length = 0; draw(); } }, "Clear");
   draw();
   return h("form", {
-    class: "wide",
     onsubmit: async (event) => {
       event.preventDefault();
       go.disabled = true;
       try {
-        await onstart({ kind: "recover", clip: clip.id, method: method.value, format: format.value, strokes });
+        await onstart(value());
       } finally {
         draw();
       }
     },
   },
-    h("p", {}, "Paint over what is missing or unwanted."),
-    h("div", { class: "paint" }, picture, canvas),
-    !still && h("div", { class: "controls" }, h("span", {}, "Show"), h("label", {}, h("span", { class: "hidden" }, "frame"), frame), number),
-    h("div", { class: "fields" },
+    h("p", {}, "Paint over what is missing or unwanted; it is filled in from the rest of the clip."),
+    h("div", { class: "repair" },
+      h("div", {},
+        h("div", { class: "paint" }, picture, canvas),
+        !still && h("div", { class: "controls" }, h("span", {}, "Show"), h("label", {}, h("span", { class: "hidden" }, "frame"), frame), number)),
+      h("div", {}, h("div", { class: "fields" },
       field("Brush", brush), h("div", { class: "field" }, "Strokes", h("div", { class: "row" }, undo, clear)),
       !still && field("Paint from frame", first), !still && field("to frame", until),
       !still && h("div", { class: "field" }, "Frames", h("div", { class: "row" }, here, all)),
-      field("Method", method), field("Format", format)),
-    h("div", { class: "row plan" }, go, said));
+      field("Method", method, "", "full"), field("Format", format, "", "full")),
+      plan, h("div", { class: "row" }, go, said))));
 }
