@@ -11,7 +11,6 @@ from fractions import Fraction
 from typing import Self
 
 import torch
-from torch import Tensor
 
 from dyntex.baselines.common import require_length, require_training_frames
 from dyntex.clip import Clip, concatenate
@@ -19,8 +18,6 @@ from dyntex.method import Capabilities
 from dyntex.textures.config import ShotNoiseConfig
 from dyntex.textures.shot_noise import ShotNoise
 
-CHUNK = 64
-"""Frames that are made at a time."""
 PLACES = "it knows each pixel by its place in the frame"
 DEFAULT = ShotNoiseConfig()
 NO_STATE = "its noise is not inferred from frames"
@@ -95,9 +92,8 @@ class ShotNoiseMethod:
         require_length(n_frames)
         if anchor is not None:
             self.capabilities().require("anchor", asked="an anchor", method="shot-noise")
-        if loop:
-            return iter((self._clip(self._noise(n_frames + self.texture.taps - 1, rng), loop=True),))
-        return self._chunks(n_frames, rng)
+        frames = self.texture.stream(n_frames, rng=rng, loop=loop)
+        return (Clip(y[0].clamp(-1.0, 1.0).contiguous(), self.fps) for y in frames)
 
     def predict(self, clip: Clip, n_frames: int) -> Clip:
         """Refused.
@@ -107,18 +103,3 @@ class ShotNoiseMethod:
         """
         self.capabilities().require("predict", asked="a prediction", method="shot-noise")
         raise AssertionError("the requirement above is never met")
-
-    def _chunks(self, n_frames: int, rng: torch.Generator) -> Iterator[Clip]:
-        held = self._noise(self.texture.taps - 1, rng)  # what the first frame depends on, less its own
-        for start in range(0, n_frames, CHUNK):
-            z = torch.cat((held, self._noise(min(CHUNK, n_frames - start), rng)), dim=2)
-            yield self._clip(z, loop=False)
-            held = z[:, :, -(self.texture.taps - 1) :]
-
-    def _noise(self, n: int, rng: torch.Generator) -> Tensor:
-        return torch.randn((1, self.texture.n_regions, n), generator=rng, device=rng.device).cpu()
-
-    @torch.no_grad()
-    def _clip(self, z: Tensor, *, loop: bool) -> Clip:
-        y = self.texture(z, periodic=(loop, False, False))
-        return Clip(y[0].clamp(-1.0, 1.0).contiguous(), self.fps)

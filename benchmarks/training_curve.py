@@ -17,9 +17,7 @@ import torch
 from dyntex.benchmarks.data import Split, find_clips, split_clip
 from dyntex.benchmarks.metrics.critic import SAMPLES, critic_auc
 from dyntex.benchmarks.metrics.statistics import copy_distance, diversity
-from dyntex.coopnets.segments import DEFAULT, Segments
-from dyntex.coopnets.tilting import tilt
-from dyntex.networks.segment_field import SegmentField
+from dyntex.coopnets.segments import DEFAULT, Segments, SegmentsTraining
 from dyntex.random_streams import generator
 
 SCORED = 4
@@ -33,13 +31,15 @@ class Row:
     Attributes:
         clip: its name.
         seconds: of the processor, spent on training; 0 is untrained.
-        iterations: updates of the descriptor.
+        steps: of the potentials of each field.
+        kind: of the generator that was taken.
         auc, score, copy_distance, diversity: of new samples.
     """
 
     clip: str
     seconds: float
-    iterations: int
+    steps: int
+    kind: str
     auc: float
     score: float
     copy_distance: float
@@ -51,27 +51,22 @@ def curve(split: Split, seconds: list[float], *, seed: int) -> list[Row]:
 
     It goes on to the next step of the potentials, for between two steps there is nothing new to see.
     """
-    rng = generator(seed, "train")
-    y_obs = split.train.video[None]
-    gen = SegmentField(DEFAULT.field, y_obs)
-    training = replace(DEFAULT.training, iterations=10**9)
-    iterations, spent = 0, 0.0
-    rows = [judged(Segments(gen, split.train.fps), split, 0, 0.0, seed=seed)]
-    began = time.process_time()
-    for info in tilt(gen, y_obs, training, rng=rng):
-        iterations = info.iteration
-        at = spent + time.process_time() - began
-        if iterations % training.every or at < seconds[len(rows) - 1]:
-            continue
-        spent = at
-        rows.append(judged(Segments(gen, split.train.fps), split, iterations, spent, seed=seed))
-        if len(rows) > len(seconds):
-            break
+    config = replace(DEFAULT, training=replace(DEFAULT.training, iterations=10**9))
+    training = SegmentsTraining(split.train, config, rng=generator(seed, "train"))
+    steps, spent = 0, 0.0
+    rows = [judged(Segments(*training.decide()), split, 0, 0.0, seed=seed)]
+    for mark in seconds:
+        while spent < mark:
+            began = time.process_time()
+            training.step()
+            steps, spent = steps + 1, spent + time.process_time() - began
         began = time.process_time()
+        model = Segments(*training.decide())
+        rows.append(judged(model, split, steps, spent + time.process_time() - began, seed=seed))
     return rows
 
 
-def judged(model: Segments, split: Split, iterations: int, spent: float, *, seed: int) -> Row:
+def judged(model: Segments, split: Split, steps: int, spent: float, *, seed: int) -> Row:
     """The model's samples, by all measures."""
     rng = generator(seed, "synthesize")
     samples = [model.synthesize(split.train.n_frames, rng=rng) for _ in range(SAMPLES)]
@@ -80,7 +75,8 @@ def judged(model: Segments, split: Split, iterations: int, spent: float, *, seed
     return Row(
         split.source.name,
         spent,
-        iterations,
+        steps,
+        model.kind,
         critic_auc(split.train, split.heldout, samples, seed=seed, n_seeds=1).auc,
         math.exp(sum(logs) / SCORED),
         sum(copy_distance(sample, split.train, split.heldout) for sample in scored) / SCORED,
@@ -93,19 +89,20 @@ def page(rows: list[Row], command: str) -> str:
     lines = [
         "# The method `segments`: what training adds",
         "",
-        "Regions of the frame play segments of the clip. **What is given**: the clip's frames, cut into regions and",
-        "segments. **What is learnt**: which segments may lie side by side and follow each other. AUC: of a fresh",
+        "**What is given**: the clip's frames, cut into regions and segments (segments), bent in time (fronts), or",
+        "mixed (shot-noise). **What is learnt**: which may lie side by side and follow each other, and, by a critic of",
+        "the product's own, which of the three is taken. Seconds: of training and of that decision. AUC: of a fresh",
         "critic on frames that nothing learnt from; .5 = it cannot tell samples from them, 1 = always. Score, copy",
         "distance and diversity as in [benchmark.md](../benchmark.md). One training a clip, one seed, one critic: the",
         "AUC of one setting differs by .03 to .05 between seeds. 64 frames learnt, seconds of one processor.",
         "",
-        "| clip | seconds | iterations | AUC | score | copy distance | diversity |",
-        "|---|---|---|---|---|---|---|",
+        "| clip | seconds | taken | steps | AUC | score | copy distance | diversity |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for r in rows:
         when = "untrained" if not r.seconds else f"{r.seconds:.0f}"
         numbers = f"{r.auc:.2f} | {r.score:.2f} | {r.copy_distance:.2f} | {r.diversity:.2f}"
-        lines.append(f"| {r.clip} | {when} | {r.iterations} | {numbers} |")
+        lines.append(f"| {r.clip} | {when} | {r.kind} | {r.steps} | {numbers} |")
     return "\n".join([*lines, "", f"Made by `{command}`.", ""])
 
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from dyntex.errors import InputError
-from dyntex.networks.segment_field import AHEAD, Field, SegmentField, SegmentFieldConfig, neighbours
+from dyntex.networks.segment_field import SegmentField, SegmentFieldConfig, cut, neighbours
+from dyntex.networks.time_indices import AHEAD, Field
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -108,13 +109,13 @@ def total(f: Field) -> float:
             at = []
             for r in (a, b):
                 k = int(table.segment(r, np.array([t]))[0])
-                known = f._known(r, k) if table.period or 0 <= k < table.n_segments else -1
+                known = f.known(r, k) if table.period or 0 <= k < table.n_segments else -1
                 at.append(known + t - table.start(r, k) if known >= 0 else -1)
             if min(at) >= 0:
                 found += seam[at[0]][at[1]] / gen.length
     for r in range(gen.n_regions):
         for k in range(table.n_segments if table.period else table.n_segments - 1):
-            here, there = f._known(r, k), f._known(r, k + 1)
+            here, there = f.known(r, k), f.known(r, k + 1)
             due = here + table.start(r, k + 1) - table.start(r, k)
             found += gen.jump[r, due, there].item()
     return found
@@ -229,3 +230,62 @@ def test_weights_add_up_and_belong_to_their_regions():
 def test_too_short_a_clip_is_refused():
     with pytest.raises(InputError, match="11 frames are too few"):
         SegmentField(SegmentFieldConfig(), clock(11))
+
+
+FRONTS = SegmentFieldConfig(regions=2, length=10, overlap=6, front=4)
+
+
+def test_fronts_keep_neighbours_together_and_bend_time_between_them():
+    gen = field(FRONTS)
+    f = drawn(gen, 200, 0)
+    settled = f.chosen[:, :190]
+    for a, b in gen.edges:
+        apart = np.abs(settled[a] - settled[b])
+        assert apart.max() <= 4
+        assert np.bincount(apart, minlength=5).min() > 10, "and they are that far apart, too"
+    spread = np.bincount(settled[0], minlength=40)[gen.first_frames(10)]
+    assert spread.min() > 0, "segments begin anywhere"
+    k = 5
+    y = gen.render(f, 10 * k + 3, 10 * k + 7)[0]  # clear of the cuts
+    assert torch.equal(y, y.round()), "every pixel shows a frame of the clip, none a blend"
+    first = [int(settled[r, k]) for r in range(4)]
+    corners = y[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    expected = torch.tensor(first) + torch.arange(3, 7)[:, None]
+    assert torch.equal(corners.long(), expected), "a region's own time beyond its centre"
+    rows = y[0].diff(dim=0).abs().max(), y[0].diff(dim=1).abs().max()
+    assert max(rows) <= 1.0, "from one centre to the next time changes step by step"
+
+
+def test_segments_of_fronts_are_cut_into_each_other_where_they_differ_least():
+    before, after = torch.zeros(2, 1, 6, 20, 20)
+    before[:, :, :, :10] = torch.tensor([3.0, 2.0, 1.0, 0.0, 1.0, 2.0]).view(6, 1, 1)
+    before[:, :, :, 10:] = torch.tensor([0.0, 2.0, 1.0, 5.0, 1.0, 2.0]).view(6, 1, 1)
+    taken = cut(before, after)
+    assert taken.shape == (1, 6, 20, 20)
+    assert taken[0, :, 3, 2].tolist() == [False, False, False, True, True, True]
+    assert taken[0, :, 3, 17].tolist() == [True] * 6
+    batch = cut(before.expand(3, -1, -1, -1, -1), after)
+    assert torch.equal(batch, taken.expand(3, -1, -1, -1, -1))
+
+
+def test_streams_and_loops_of_fronts_have_no_seam_of_their_own():
+    gen = field(FRONTS)
+    long = sampled(gen, 150, 0)
+    assert long.shape == (1, 150, 24, 36)
+    assert torch.equal(long[:, :64], sampled(gen, 64, 0)), "chunks of 64 change nothing"
+    f = drawn(gen, 15, 3)
+    whole = gen.render(f, 0, 130)
+    parts = torch.cat([gen.render(f, a, b) for a, b in ((0, 9), (9, 11), (11, 64), (64, 130))], dim=1)
+    assert torch.equal(whole, parts), "nor do any others"
+    around = drawn(gen, 0, 6, loop=33)
+    twice = gen.render(around, 0, 66)
+    assert torch.equal(twice[:, :33], twice[:, 33:])
+
+
+def test_jump_potentials_of_all_regions_decide_where_fronts_go():
+    gen = field(FRONTS)
+    with torch.no_grad():
+        gen.jump.fill_(-50.0)
+        gen.jump[:, :, 12:17] = 0.0
+    settled = drawn(gen, 60, 1).chosen[:, 1:50]
+    assert np.isin(settled, range(12, 17)).mean() > 0.95

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from dyntex.baselines.shot_noise import CHUNK, ShotNoiseMethod
+from dyntex.baselines.shot_noise import ShotNoiseMethod
 from dyntex.clip import Clip
 from dyntex.coopnets.presets import FAST
 from dyntex.examples import make
 from dyntex.networks.residual import ShotNoiseResidual
 from dyntex.textures.config import ShotNoiseConfig
-from dyntex.textures.shot_noise import ShotNoise
+from dyntex.textures.shot_noise import CHUNK, ShotNoise
 
 
 def seeded(seed: int = 0) -> torch.Generator:

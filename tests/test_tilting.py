@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from fractions import Fraction
 
-import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from dyntex.clip import Clip
-from dyntex.coopnets.segments import Segments, SegmentsConfig
-from dyntex.coopnets.tilting import (
-    SMALL_DESCRIPTOR,
-    TiltConfig,
-    TiltInfo,
-    crops,
-    draw,
-    field_of,
-    held_frames,
-    jump_logits,
-    prefers,
-    seam_logits,
-    take_step,
-)
-from dyntex.errors import InputError, UsageError
+from dyntex.coopnets.potentials import field_of, jump_logits, seam_logits
+from dyntex.coopnets.tilting import SMALL_DESCRIPTOR, TiltConfig, TiltInfo, draw, held_frames, tilt
 from dyntex.networks.architecture import DescriptorConfig, Head, Layer
 from dyntex.networks.descriptor import Descriptor
 from dyntex.networks.segment_field import SegmentField, SegmentFieldConfig
@@ -41,6 +26,11 @@ TERMS = DescriptorConfig(
 
 def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def trained(clip: Clip, training: TiltConfig, field: SegmentFieldConfig = FIELD) -> tuple[SegmentField, list[TiltInfo]]:
+    gen = SegmentField(field, clip.video[None])
+    return gen, list(tilt(gen, clip.video[None], training, rng=seeded(0)))
 
 
 def rolling(T: int = 40, side: int = 32) -> Clip:
@@ -128,113 +118,55 @@ def test_samples_to_learn_from_do_not_show_the_last_frames():
     assert float(ys.mean((1, 3, 4)).max()) < 0.5
 
 
-def test_crops_are_cut_at_all_places_and_of_all_samples():
-    y = torch.stack([torch.arange(20 * 40 * 36).view(1, 20, 40, 36).float() + 1e5 * i for i in range(3)])
-    found = crops(y, 400, seeded(0))
-    assert found.shape == (400, 1, 12, 32, 32)
-    first = found[:, 0, 0, 0, 0].long()
-    assert set((first // 100000).tolist()) == {0, 1, 2}
-    at = first % 100000
-    assert set((at // (40 * 36)).tolist()) == set(range(9))
-    assert set((at // 36 % 40).tolist()) == set(range(9))
-    assert set((at % 36).tolist()) == set(range(5))
-    assert torch.equal(found[0, 0].diff(dim=-1), torch.ones(12, 32, 31))
-    assert crops(torch.zeros(1, 3, 10, 16, 40), 2, seeded(0)).shape == (2, 3, 10, 16, 32)
-
-
-def locked(gen: SegmentField) -> SegmentField:
-    """The same with neighbours that agree always."""
-    other = copy.deepcopy(gen)
-    with torch.no_grad():
-        T = len(gen.frames)
-        other.seam.copy_(200.0 * torch.cos((torch.arange(T)[:, None] - torch.arange(T)) * (2 * torch.pi / 16)) - 200.0)
-        other.jump.copy_(
-            50.0 * torch.cos((torch.arange(T + 1)[:, None] - torch.arange(T + 1)) * (2 * torch.pi / 16)) - 50.0
-        )
-    return other
-
-
-def test_a_fresh_critic_prefers_what_is_whole():
-    clip = rolling()
-    broken = SegmentField(FIELD, clip.video[None])
-    whole = locked(broken)
-    seen = clip.video[None, :, :32]
-    assert prefers(whole, broken, seen, TRAINING, rng=seeded(0))
-    assert not prefers(broken, whole, seen, TRAINING, rng=seeded(0))
-
-
 def test_training_teaches_regions_to_agree():
     """On a bar that rolls through, seams between frames of one phase must come to be worth more than all others."""
     clip = rolling()
-    infos: list[TiltInfo] = []
-    training = replace(TRAINING, iterations=120, every=120, novelty=0.0)
-    model = Segments.fit(clip, SegmentsConfig(FIELD, training), rng=seeded(0), on_step=infos.append)
+    gen, infos = trained(clip, replace(TRAINING, iterations=120, every=120, novelty=0.0))
     assert [info.iteration for info in infos] == list(range(1, 121))
     assert infos[-1].gap > infos[0].gap + 0.5, "the descriptor tells broken bars from whole ones"
     assert infos[-1].change > 0.0, "and the potentials have changed"
-    beside = model.gen.seam.detach()[:2, 5:35, 5:35]  # bars break between left and right alone
+    beside = gen.seam.detach()[:2, 5:35, 5:35]  # bars break between left and right alone
     phase = (torch.arange(5, 35)[:, None] - torch.arange(5, 35)) % 16
     assert float(beside[:, phase == 0].mean()) > float(beside[:, phase == 8].mean()) + 0.1
-    untrained = Segments.fit(clip, SegmentsConfig(FIELD, replace(training, iterations=0)), rng=seeded(0))
-    assert not untrained.gen.seam.any()
-    assert not untrained.gen.jump.any()
+    untrained = SegmentField(FIELD, clip.video[None])
+    assert gen.trained
+    assert not untrained.trained
 
-    def broken(net: Segments) -> float:
-        y = torch.cat([net.synthesize(200, rng=seeded(s)).video for s in (1, 2)], dim=1)
+    def broken(net: SegmentField) -> float:
+        y = torch.cat([y for s in (1, 2) for y in net.stream(200, rng=seeded(s))], dim=2)[0]
         # The bars are 16 pixels apart: both halves show the same where they agree.
         return float((y[0, :, :, 4] - y[0, :, :, 20]).abs().mean())
 
-    assert broken(model) < broken(untrained)
+    assert broken(gen) < broken(untrained)
+
+
+def test_training_teaches_time_fronts_where_to_jump():
+    """A bar that rolls is whole where a jump goes to the phase that was due, whatever is cut where."""
+    gen, infos = trained(
+        rolling(), replace(TRAINING, iterations=120, every=120, novelty=0.0), replace(FIELD, front=3, overlap=6)
+    )
+    assert infos[-1].change > 0.0
+    jump = gen.jump.detach()[:, 5:35, 5:35].mean(0)
+    phase = (torch.arange(5, 35)[:, None] - torch.arange(5, 35)) % 16
+    assert float(jump[phase == 0].mean()) > float(jump[phase == 8].mean()) + 0.1
+    # Of seams, only those that fronts allow are scored; all others are worth the same.
+    seam = gen.seam.detach()[0]
+    apart = (torch.arange(40)[:, None] - torch.arange(40)).abs()
+    assert seam[apart > 3].unique().numel() == 1
+    assert seam[apart == 3].unique().numel() > 10
 
 
 def test_novelty_bounds_what_is_learnt():
-    infos: list[TiltInfo] = []
-    training = replace(TRAINING, novelty=10.0)  # more than any sample has
-    model = Segments.fit(rolling(), SegmentsConfig(FIELD, training), rng=seeded(0), on_step=infos.append)
-    assert not model.gen.seam.any(), "no step leaves so much, so none is taken"
+    gen, infos = trained(rolling(), replace(TRAINING, novelty=10.0))  # more than any sample has
+    assert not gen.seam.any(), "no step leaves so much, so none is taken"
     assert all(info.change == 0.0 for info in infos)
 
 
-def test_a_step_that_a_critic_refuses_is_not_taken(monkeypatch: pytest.MonkeyPatch):
-    y = rolling().video[None]
-    gen = SegmentField(FIELD, y)
-    des = Descriptor(SMALL_DESCRIPTOR, (3, 12, 32, 32), rng=seeded(0))
-    training = replace(TRAINING, novelty=0.0)
-    monkeypatch.setattr("dyntex.coopnets.tilting.prefers", lambda *_, **__: False)
-    assert take_step(des, gen, y, training, rng=seeded(1)) == 0.0
-    assert not gen.seam.any()
-    assert not gen.jump.any()
-    monkeypatch.setattr("dyntex.coopnets.tilting.prefers", lambda *_, **__: True)
-    assert take_step(des, gen, y, training, rng=seeded(1)) > 0.0
-    assert gen.seam.any()
-    assert gen.jump.any()
-
-
-def test_the_same_seed_learns_and_makes_the_same():
+def test_the_same_seed_learns_the_same():
     training = replace(TRAINING, iterations=2, novelty=0.0)
-    fits = [Segments.fit(rolling(), SegmentsConfig(FIELD, training), rng=seeded(0)) for _ in range(2)]
-    assert torch.equal(fits[0].gen.seam, fits[1].gen.seam)
-    one, again, other = (fits[0].synthesize(30, rng=seeded(s)).video for s in (1, 1, 2))
-    assert torch.equal(one, again)
-    assert not torch.equal(one, other)
-
-
-def test_the_method_makes_videos_and_loops_and_says_what_it_cannot():
-    model = Segments.fit(rolling(), SegmentsConfig(FIELD, replace(TRAINING, iterations=0)), rng=seeded(0))
-    chunks = list(model.stream(150, rng=seeded(1)))
-    assert [chunk.n_frames for chunk in chunks] == [64, 64, 22]
-    assert model.synthesize(30, rng=seeded(1), loop=True).n_frames == 30
-    assert model.n_parameters == 40 * 3 * 32 * 32 + 4 * 32 * 32 + 4 * 40 * 40 + 4 * 41 * 41
-    with pytest.raises(UsageError, match="0 frames were asked for"):
-        model.synthesize(0, rng=seeded(1))
-    with pytest.raises(UsageError, match="an anchor is not possible"):
-        model.synthesize(9, rng=seeded(1), anchor=rolling())
-    with pytest.raises(UsageError, match="a prediction is not possible"):
-        model.predict(rolling(), 5)
-    with pytest.raises(InputError, match="clip has 15 frames; segments needs at least 16"):
-        Segments.fit(rolling(15), rng=seeded(0))
-    with pytest.raises(InputError, match="frames are 10x10; segments needs 12"):
-        Segments.fit(rolling(20, 10), rng=seeded(0))
+    fits = [trained(rolling(), training)[0] for _ in range(2)]
+    assert fits[0].seam.any()
+    assert torch.equal(fits[0].seam, fits[1].seam)
 
 
 def test_local_terms_add_up_to_the_score():

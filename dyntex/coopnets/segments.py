@@ -1,21 +1,34 @@
-"""The method ``segments``: regions play segments of the clip, and cooperative training teaches them to agree."""
+"""The method ``segments``: a generator that puts the clip's own frames together anew, taught what goes with what.
+
+There are three kinds of it: regions that play segments of their own (:mod:`dyntex.networks.segment_field`), time fronts
+through segments that all regions play together (the same), and, untrained, frames mixed by sparse noise
+(:mod:`dyntex.textures.shot_noise`). Water is best mixed, fires are best put together, and what moves as a whole, a
+flag, may only be bent in time. Cooperative training teaches the first two; a critic that it never saw decides.
+"""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Self
+from itertools import islice
+from typing import Literal, Self
 
 import torch
+from torch import Tensor
 
 from dyntex.clip import Clip, concatenate
-from dyntex.coopnets.tilting import TiltConfig, TiltInfo, tilt
+from dyntex.coopnets.selection import Judgement, best, judge
+from dyntex.coopnets.tilting import TiltConfig, TiltInfo, draw, held_frames, tilt
 from dyntex.errors import InputError, UsageError
 from dyntex.method import Capabilities
 from dyntex.networks.segment_field import SegmentField, SegmentFieldConfig
 from dyntex.runtime import full_speed
+from dyntex.textures.config import ShotNoiseConfig
+from dyntex.textures.shot_noise import ShotNoise
 
 MIN_FRAMES = 16
 MIN_SIDE = 12
@@ -23,28 +36,59 @@ PLACES = "its regions have their places in the frame"
 NO_STATE = "its segments are not inferred from frames"
 
 
+Kind = Literal["segments", "fronts", "shot-noise"]
+
+
 @dataclass(frozen=True)
 class SegmentsConfig:
-    """The field and its training."""
+    """The generators, one of which is taken, and their training.
 
-    field: SegmentFieldConfig = dataclasses.field(default_factory=SegmentFieldConfig)
+    Attributes:
+        fields: regions that play segments, or time fronts. The first is taken where nothing is trained.
+        shot_noise: frames mixed by noise, or None to leave them out.
+        training: of each field.
+        judged: iterations of the critic that decides.
+    """
+
+    fields: tuple[SegmentFieldConfig, ...] = (SegmentFieldConfig(), SegmentFieldConfig(regions=2, front=4))
+    shot_noise: ShotNoiseConfig | None = dataclasses.field(default_factory=ShotNoiseConfig)
     training: TiltConfig = dataclasses.field(default_factory=TiltConfig)
+    judged: int = 1200
 
 
 DEFAULT = SegmentsConfig()
 
 
 @dataclass(frozen=True)
-class Segments:
-    """A fitted segment field; see :mod:`dyntex.networks.segment_field` and :mod:`dyntex.coopnets.tilting`.
+class Candidate:
+    """A generator, and what the critic said of it.
 
     Attributes:
-        gen: the field.
-        fps: frames per second.
+        kind: what it is.
+        trained: whether its potentials were learnt.
+        judgement: by samples that learnt from all but the clip's last frames.
     """
 
-    gen: SegmentField
+    kind: Kind
+    trained: bool
+    judgement: Judgement
+
+
+@dataclass(frozen=True)
+class Segments:
+    """A fitted generator.
+
+    Attributes:
+        gen: the one that was taken.
+        fps: frames per second.
+        candidates: all that were judged; empty where nothing was to decide.
+        taken: its place among them.
+    """
+
+    gen: SegmentField | ShotNoise
     fps: Fraction
+    candidates: tuple[Candidate, ...] = ()
+    taken: int = 0
 
     @classmethod
     def capabilities(cls, config: SegmentsConfig = DEFAULT) -> Capabilities:
@@ -68,15 +112,17 @@ class Segments:
         config: SegmentsConfig = DEFAULT,
         *,
         rng: torch.Generator,
+        seconds: float | None = None,
         on_step: Callable[[TiltInfo], None] = lambda _info: None,
     ) -> Self:
         """Train on a clip, on the processor.
 
         Args:
             clip: at least 16 frames of 12x12 pixels.
-            config: the field and its training.
+            config: the generators and their training.
             rng: all randomness.
-            on_step: told of every update of the descriptor.
+            seconds: for all of it; by default as many as it takes.
+            on_step: told of every update of a descriptor.
 
         Raises:
             InputError: the clip is too short, or its frames are too small.
@@ -89,13 +135,22 @@ class Segments:
             raise InputError(
                 f"frames are {clip.height}x{clip.width}; segments needs {MIN_SIDE} pixels a side: use a larger size"
             )
-        y_obs = clip.video[None]
-        gen = SegmentField(config.field, y_obs)
-        cpu = torch.Generator().manual_seed(int(torch.randint(2**31, (1,), generator=rng, device=rng.device)))
+        training = SegmentsTraining(clip, config, rng=rng)
+        began, longest = time.monotonic(), 0.0
         with full_speed():
-            for info in tilt(gen, y_obs, config.training, rng=cpu):
-                on_step(info)
-        return cls(gen.eval(), clip.fps)
+            for _ in range(0, config.training.iterations, config.training.every):
+                start = time.monotonic()
+                training.step(on_step)
+                longest = max(longest, time.monotonic() - start)
+                # The decision takes about as long as a step.
+                if seconds is not None and time.monotonic() - began + 2 * longest > seconds:
+                    break
+            return cls(*training.decide())
+
+    @property
+    def kind(self) -> Kind:
+        """What the generator is."""
+        return _described(self.gen)[0]
 
     @property
     def n_parameters(self) -> int:
@@ -138,3 +193,76 @@ class Segments:
         """
         self.capabilities().require("predict", asked="a prediction", method="segments")
         raise AssertionError("the requirement above is never met")
+
+
+class SegmentsTraining:
+    """All generators of a config in training.
+
+    Args:
+        clip: see :meth:`Segments.fit`.
+        config: the generators and their training.
+        rng: all randomness, on any device.
+    """
+
+    def __init__(self, clip: Clip, config: SegmentsConfig, *, rng: torch.Generator) -> None:
+        self.clip, self.config = clip, config
+        self.rng = torch.Generator().manual_seed(int(torch.randint(2**31, (1,), generator=rng, device=rng.device)))
+        y_obs = clip.video[None]
+        self.untrained = [SegmentField(field, y_obs) for field in config.fields]
+        self.fields = [copy.deepcopy(gen) for gen in self.untrained]
+        self._trainings = [tilt(gen, y_obs, config.training, rng=self.rng) for gen in self.fields]
+
+    def step(self, on_step: Callable[[TiltInfo], None] = lambda _info: None) -> None:
+        """``config.training.every`` updates of every descriptor, and a step of the potentials that it teaches."""
+        for training in self._trainings:
+            for info in islice(training, self.config.training.every):
+                on_step(info)
+
+    def decide(self) -> tuple[SegmentField | ShotNoise, Fraction, tuple[Candidate, ...], int]:
+        """The generator that a critic can least tell from the clip, and the other attributes of :class:`Segments`."""
+        fps, y_obs = self.clip.fps, self.clip.video[None]
+        trained = [gen for gen in self.fields if gen.trained]
+        if not trained:
+            return self.untrained[0].eval(), fps, (), 0
+        n_seen = self.clip.n_frames - held_frames(self.clip.n_frames)
+        seen, held = y_obs[:, :, :n_seen], y_obs[:, :, n_seen:]
+        gens: list[SegmentField | ShotNoise] = [*self.untrained, *trained]
+        draws = [_draws(gen, n_seen, self.rng) for gen in gens]
+        if self.config.shot_noise is not None:
+            gens.append(ShotNoise(fitting(self.config.shot_noise, self.clip.n_frames), y_obs[0]))
+            # Its samples show all frames that it was fitted to.
+            draws.append(_draws(ShotNoise(fitting(self.config.shot_noise, n_seen), seen[0]), n_seen, self.rng))
+        judgements = judge(
+            draws,
+            seen,
+            held,
+            iterations=self.config.judged,
+            precision=self.config.training.precision,
+            rng=self.rng,
+        )
+        found = [Candidate(*_described(gen), judgement) for gen, judgement in zip(gens, judgements, strict=True)]
+        taken = best(judgements)
+        # A copy: the training may go on.
+        return copy.deepcopy(gens[taken]).eval(), fps, tuple(found), taken
+
+
+def _described(gen: SegmentField | ShotNoise) -> tuple[Kind, bool]:
+    if isinstance(gen, ShotNoise):
+        return "shot-noise", False
+    return "fronts" if gen.config.front else "segments", gen.trained
+
+
+def fitting(config: ShotNoiseConfig, n_frames: int) -> ShotNoiseConfig:
+    """The same with no more levels than frames."""
+    return dataclasses.replace(config, levels=min(config.levels, n_frames))
+
+
+def _draws(gen: SegmentField | ShotNoise, n_frames: int, rng: torch.Generator) -> Callable[[int], Tensor]:
+    """Samples of a generator that show only the clip's first ``n_frames`` frames, and are as long."""
+
+    def samples(n: int) -> Tensor:
+        if isinstance(gen, SegmentField):
+            return draw(gen, n, n_frames, rng=rng)
+        return torch.cat([torch.cat([*gen.stream(n_frames, rng=rng)], dim=2) for _ in range(n)])
+
+    return samples

@@ -24,19 +24,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dyntex.errors import InputError
-from dyntex.textures.windows import overlapping, supports
+from dyntex.networks.time_indices import AHEAD, Array, Field, Indices, Timetable
+from dyntex.textures.windows import overlapping, smoothed, supports
 
 CHUNK = 64
 """Frames that a stream renders at once."""
-AHEAD = 3
-"""Segments of a region that are drawn together, of which the first is then settled."""
-
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
+SMOOTHED = 9
+"""Pixels a side over which the difference of two clips is averaged where one is cut into the other."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,8 @@ class SegmentFieldConfig:
         overlap: frames over which a segment is blended into the next.
         sharpness: of the borders between regions and between segments: 1 blends over half a region, more over less.
         sweeps: how often every segment of a window is drawn again, given its neighbours.
+        front: 0: regions jump on their own, and blend into each other. More: they jump together, neighbours are at most
+            so many frames of the clip apart, and between their centres the time index changes step by step.
     """
 
     regions: int = 3
@@ -56,36 +55,7 @@ class SegmentFieldConfig:
     overlap: int = 6
     sharpness: float = 3.0
     sweeps: int = 4
-
-
-@dataclass(frozen=True)
-class Timetable:
-    """When regions jump: region r plays its segment k in frames [start(r, k), start(r, k + 1)).
-
-    Attributes:
-        offsets: (R,), by how many frames each region is ahead of the first.
-        bounds: (K + 1,), where the segments of a region without offset begin and end.
-        period: length of a loop, after which all comes again; 0 for an open clip.
-    """
-
-    offsets: Indices
-    bounds: Indices
-    period: int = 0
-
-    @property
-    def n_segments(self) -> int:
-        return len(self.bounds) - 1
-
-    def start(self, region: int, segment: int) -> int:
-        around, k = divmod(segment, self.n_segments) if self.period else (0, segment)
-        return int(self.bounds[k]) + around * self.period - int(self.offsets[region])
-
-    def segment(self, region: int, frames: Indices) -> Indices:
-        """Which segment the region plays in each frame; in a loop, counted on beyond its end."""
-        t = frames + self.offsets[region]
-        around, t = np.divmod(t, self.period) if self.period else (0, t)
-        found: Indices = np.searchsorted(self.bounds, t, side="right") - 1 + around * self.n_segments
-        return found
+    front: int = 0
 
 
 class SegmentField(nn.Module):
@@ -105,6 +75,7 @@ class SegmentField(nn.Module):
 
     frames: Tensor
     weights: Tensor
+    nearness: Tensor
 
     def __init__(self, config: SegmentFieldConfig, y_obs: Tensor) -> None:
         super().__init__()
@@ -121,11 +92,19 @@ class SegmentField(nn.Module):
         self.shown = 0  # frames that segments are taken from; 0 for all
         self.register_buffer("frames", torch.zeros(T, channels, height, width))
         self.register_buffer("weights", torch.zeros(n * n, height, width))
+        self.register_buffer("nearness", torch.zeros(n * n, height, width), persistent=False)
         self.seam = nn.Parameter(torch.zeros(len(self.edges), T, T))
         self.jump = nn.Parameter(torch.zeros(n * n, T + 1, T + 1))
         self.frames.copy_(y_obs[0].transpose(0, 1))
-        sharp = overlapping(height, width, n) ** (2 * config.sharpness)
+        windows = overlapping(height, width, n) ** 2
+        self.nearness.copy_(windows)
+        sharp = windows**config.sharpness
         self.weights.copy_(sharp / sharp.sum(0))
+
+    @property
+    def trained(self) -> bool:
+        """Whether its potentials are other than at first."""
+        return bool(self.seam.any() or self.jump.any())
 
     def first_frames(self, longest: int) -> Indices:
         """The frames that segments of at most that length may begin at: all of them, with the blends at both ends, lies
@@ -188,7 +167,7 @@ class SegmentField(nn.Module):
     def timetable(self, n_latents: int, *, loop: int = 0) -> Timetable:
         """When the regions jump, in a clip of that many latents, or in a loop of so many frames."""
         # Neighbours jump at times that differ: seven is prime to segments of 16, and no two of 9 regions coincide.
-        offsets = np.arange(self.n_regions) * 7 % self.length
+        offsets = np.arange(self.n_regions) * (0 if self.config.front else 7) % self.length
         if not loop:
             return Timetable(offsets, np.arange(n_latents + 1) * self.length)
         n = max(1, round(loop / self.length))
@@ -197,6 +176,10 @@ class SegmentField(nn.Module):
     @torch.no_grad()
     def render(self, tau: Field, start: int, stop: int) -> Tensor:
         """Frames [start, stop) of drawn time indices: (C, stop - start, H, W)."""
+        return self._fronts(tau, start, stop) if self.config.front else self._blended(tau, start, stop)
+
+    def _blended(self, tau: Field, start: int, stop: int) -> Tensor:
+        """Every region blends into the next, and every segment into the one that follows."""
         _, channels, height, width = self.frames.shape
         t = np.arange(start, stop)
         y = self.frames.new_zeros(len(t), channels, height, width)
@@ -213,98 +196,47 @@ class SegmentField(nn.Module):
             y[:, :, rows, columns] += self.weights[r, rows, columns] * shown
         return y.transpose(0, 1)
 
+    def _fronts(self, tau: Field, start: int, stop: int) -> Tensor:
+        """Time indices vary smoothly over the frame; a segment is cut into the next where the two differ least."""
+        table = tau.table
+        first, last = (int(table.segment(0, np.array([t]))[0]) for t in (start, stop - 1))
+        y = torch.cat(
+            [
+                self._segment(tau, k, max(start, table.start(0, k)), min(stop, table.start(0, k + 1)))
+                for k in range(first, last + 1)
+            ],
+            dim=1,
+        )
+        for k in range(first, last + 2):
+            begin, end = table.start(0, k) - self.blend, table.start(0, k) + self.blend
+            lo, hi = max(begin, start), min(end, stop)
+            if lo < hi and tau.known(0, k - 1) >= 0 and tau.known(0, k) >= 0:
+                before, after = (self._segment(tau, i, begin, end) for i in (k - 1, k))
+                joined = torch.where(cut(before, after), after, before)
+                y[:, lo - start : hi - start] = joined[:, lo - begin : hi - begin]
+        return y
 
-class Field:
-    """Time indices, drawn segment after segment.
+    def _segment(self, tau: Field, k: int, start: int, stop: int) -> Tensor:
+        """Frames [start, stop) of segment k, (C, stop - start, H, W), and of what would come before and after it."""
+        begin = tau.table.start(0, k)
+        first = self.frames.new_tensor([tau.known(r, k) for r in range(self.n_regions)])
+        shifts = torch.einsum("r,rhw->hw", first, self.nearness).round().long()
+        t = torch.arange(start - begin, stop - begin, device=shifts.device)
+        return self.at(t.view(-1, 1, 1) + shifts)
 
-    Args:
-        gen: whose potentials and clip they are.
-        table: when the regions jump.
-    """
+    def at(self, tau: Tensor) -> Tensor:
+        """At every pixel the clip's frame of that index: (T, H, W) -> (C, T, H, W)."""
+        index = tau[:, None].expand(-1, self.frames.shape[1], -1, -1)
+        return self.frames.gather(0, index).transpose(0, 1)
 
-    def __init__(self, gen: SegmentField, table: Timetable) -> None:
-        self.gen, self.table = gen, table
-        self.first = gen.first_frames(int(np.diff(table.bounds).max()))
-        self.n_drawn = 0
-        self.chosen: Indices = np.full((gen.n_regions, table.n_segments), -1)
-        seam = np.pad(gen.seam.detach().cpu().double().numpy(), ((0, 0), (1, 0), (1, 0)))
-        # Sums along diagonals: what two segments that play side by side are worth is a difference of two of them.
-        for i in range(1, seam.shape[1]):
-            seam[:, i, 1:] += seam[:, i - 1, :-1]
-        self.jump: Array = gen.jump.detach().cpu().double().numpy()
-        self.beside: list[list[tuple[int, Array]]] = [[] for _ in range(gen.n_regions)]
-        for (a, b), s in zip(gen.edges, seam, strict=True):
-            self.beside[a].append((b, s))
-            self.beside[b].append((a, s.T))
 
-    def draw(self, u: Array) -> None:
-        """Settle the next K segments of every region by uniform numbers (R, sweeps, AHEAD, K); of a loop, all, twice.
-
-        Those that follow are drawn along, so that a segment suits what comes after it and not only what came before.
-        """
-        n = self.table.n_segments
-        for k in range(u.shape[3]):
-            for sweep, ahead, r in np.ndindex(u.shape[1], AHEAD, self.gen.n_regions):
-                at = self.n_drawn + k + ahead
-                if self.table.period or at < n:
-                    self.chosen[r, at % n] = self._pick(r, at % n, u[r, sweep, ahead, k])
-        self.n_drawn += u.shape[3]
-
-    def _pick(self, r: int, k: int, u: float) -> int:
-        """The first frame of a segment, from its distribution given what is known of its neighbours."""
-        logits = self.log_potential(r, k)
-        mass = np.exp(logits - logits.max()).cumsum()
-        return int(self.first[min(np.searchsorted(mass, u * mass[-1], side="right"), len(mass) - 1)])
-
-    def log_potential(self, r: int, k: int) -> Array:
-        """For every first frame, the log-potential of segment k of region r with its known neighbours."""
-        start, stop = self.table.start(r, k), self.table.start(r, k + 1)
-        total = np.zeros(len(self.first))
-        for b, sums in self.beside[r]:
-            for other in (k - 1, k, k + 1):
-                chosen = self._known(b, other)
-                if chosen < 0:
-                    continue
-                begins = self.table.start(b, other)
-                lo, hi = max(start, begins), min(stop, self.table.start(b, other + 1))
-                if lo < hi:
-                    mine, theirs = self.first + lo - start, chosen + lo - begins
-                    total += sums[mine + hi - lo, theirs + hi - lo] - sums[mine, theirs]
-        total /= self.gen.length
-        before, after = self._known(r, k - 1), self._known(r, k + 1)
-        if before >= 0 and not (self.table.period and self.table.n_segments == 1):
-            total += self.jump[r, before + start - self.table.start(r, k - 1), self.first]
-        if after >= 0 and not (self.table.period and self.table.n_segments == 1):
-            total += self.jump[r, self.first + stop - start, after]
-        if self.table.period and self.table.n_segments == 1:
-            total += self.jump[r, self.first + stop - start, self.first]
-        return total
-
-    def _known(self, r: int, k: int) -> int:
-        """The first frame of a segment, or -1 where it is not drawn yet."""
-        if self.table.period:
-            return int(self.chosen[r, k % self.table.n_segments])
-        return int(self.chosen[r, k]) if 0 <= k < self.table.n_segments else -1
-
-    def played(self, r: int, t: Indices) -> tuple[Indices, Indices, Array]:
-        """Of region r at times t: the frame shown, the frame blended with it near a jump, and that one's share."""
-        gen, table = self.gen, self.table
-        k = table.segment(r, t)
-        now, other, share = np.zeros_like(t), np.zeros_like(t), np.zeros(len(t))
-        for i, (time, segment) in enumerate(zip(t.tolist(), k.tolist(), strict=True)):
-            start, stop = table.start(r, segment), table.start(r, segment + 1)
-            now[i] = self._known(r, segment) + time - start
-            into = time + 0.5 - start  # frames since the last jump, to the middle of this one
-            left = stop - time - 0.5
-            near = segment - 1 if into < left else segment + 1
-            chosen = self._known(r, near)
-            if min(into, left) < gen.blend and chosen >= 0:
-                other[i] = chosen + time - table.start(r, near)
-                # From one half at the jump itself to nothing; as sharp as the borders of regions are.
-                linear = (gen.blend - min(into, left)) / (2 * gen.blend)
-                a, b = linear**gen.config.sharpness, (1 - linear) ** gen.config.sharpness
-                share[i] = a / (a + b)
-        return now, other, share
+def cut(before: Tensor, after: Tensor) -> Tensor:
+    """Where ``after`` is to be shown so that it replaces ``before``, at every pixel at once and for good, when the two
+    differ least about it: (..., C, T, H, W) -> bool (..., 1, T, H, W)."""
+    cost = smoothed((before - after).square().sum(-4), SMOOTHED)
+    first = cost.argmin(-3, keepdim=True)
+    t = torch.arange(before.shape[-3], device=before.device).view(-1, 1, 1)
+    return (t >= first).unsqueeze(-4)
 
 
 def neighbours(n: int) -> list[tuple[int, int]]:

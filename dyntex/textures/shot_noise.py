@@ -26,7 +26,7 @@ Four steps then leave the Gaussian.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -41,6 +41,8 @@ from dyntex.textures.marginals import gaussian_levels, in_order, levels_of, thro
 from dyntex.textures.quilting import Quilt, quilt, smallest
 from dyntex.textures.windows import fade, overlapping, smoothed, supports
 
+CHUNK = 64
+"""Frames that a stream makes at a time."""
 STILL = 0.02
 """Standard deviation, in [-1, 1], below which a pixel counts as standing still: two or three grey levels."""
 BEYOND = 0.1
@@ -112,6 +114,22 @@ class ShotNoise(nn.Module):
         """Gaussian noise (B, R, T + taps - 1) -> (B, C, T, H, W); see :meth:`mix` for what a loop uses of it."""
         mixture = self.mix(self._around(z, periodic[1:]), periodic=periodic[0])
         return self.colours.to_rgb(self.match_marginals(mixture))
+
+    @torch.no_grad()
+    def stream(self, n_frames: int, *, rng: torch.Generator, loop: bool = False) -> Iterator[Tensor]:
+        """New frames in chunks (1, C, t, H, W), in constant memory; a loop comes in one piece."""
+
+        def noise(n: int) -> Tensor:
+            return torch.randn((1, self.n_regions, n), generator=rng, device=rng.device).to(self.mean.device)
+
+        if loop:
+            yield self(noise(n_frames + self.taps - 1), periodic=(True, False, False))
+            return
+        held = noise(self.taps - 1)  # what the first frame depends on, less its own
+        for start in range(0, n_frames, CHUNK):
+            z = torch.cat((held, noise(min(CHUNK, n_frames - start))), dim=2)
+            yield self(z)
+            held = z[:, :, z.shape[2] - (self.taps - 1) :]
 
     def _around(self, z: Tensor, periodic: Sequence[bool]) -> Tensor:
         """Where the frame's ends meet, the regions there share their noise: (B, R, T') -> the same."""

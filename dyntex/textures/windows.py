@@ -45,6 +45,6 @@ def supports(side: int, n: int) -> list[slice]:
 
 
 def smoothed(frames: Tensor, side: int) -> Tensor:
-    """Box filter of ``side`` pixels over (..., C, H, W); at the border, over what there is."""
+    """Box filter of ``side`` pixels over (..., H, W); at the border, over what there is."""
     flat = frames.reshape(1, -1, *frames.shape[-2:])
     return F.avg_pool2d(flat, side, stride=1, padding=side // 2, count_include_pad=False).view_as(frames)
