@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -43,12 +43,14 @@ class Cell:
         about: what it is of, by which the page finds its row: a clip, a method, a seed ...
         settings: all that its numbers depend on. If one of them changes, its row is made again.
         group: neighbours of one group share work, a fitted model for example, and stay in one shard.
+        is_timed: its row is of time, and on a cluster nothing of the study runs beside it.
     """
 
     path: str
     about: Mapping[str, Any]
     settings: Mapping[str, Any]
     group: str = ""
+    is_timed: bool = False
 
     def folder(self, out: Path) -> Path:
         return out / self.path
@@ -106,8 +108,12 @@ class Shard:
 
     def of(self, cells: Iterable[Cell]) -> list[Cell]:
         """The cells of this part."""
-        groups = [list(group) for _, group in groupby(cells, key=lambda cell: cell.group or cell.path)]
-        return [cell for group in groups[self.index - 1 :: self.count] for cell in group]
+        return [cell for group in groups_of(cells)[self.index - 1 :: self.count] for cell in group]
+
+
+def groups_of(cells: Iterable[Cell]) -> list[list[Cell]]:
+    """Neighbours that share work, together."""
+    return [list(group) for _, group in groupby(cells, key=lambda cell: cell.group or cell.path)]
 
 
 WHOLE = Shard()
@@ -118,7 +124,27 @@ def ignore(row: Row, done: int, total: int) -> None:
     """The listener that does nothing."""
 
 
-def run(study: Study, out: Path, *, shard: Shard = WHOLE, command: str = "", on_row: OnRow = ignore) -> Results:
+def one_by_one(study: Study, cells: Iterable[Cell], out: Path) -> Iterator[Row]:
+    """The rows of cells, of which those that are missing or failed are made, here and in order."""
+    with full_speed():
+        for cell in cells:
+            row = cell.row(out)
+            yield row if row is not None and row["status"] == "ok" else _make(study, cell, out)
+
+
+Rows = Callable[[Study, Sequence[Cell], Path], Iterator[Row]]
+"""What makes rows as :func:`one_by_one` does, in any order: :func:`dyntex.benchmarks.cluster.on_workers` has others."""
+
+
+def run(
+    study: Study,
+    out: Path,
+    *,
+    shard: Shard = WHOLE,
+    command: str = "",
+    on_row: OnRow = ignore,
+    rows: Rows = one_by_one,
+) -> Results:
     """Make the rows that the folder does not hold yet, and write its results and its page.
 
     Rows are written one by one, each whole or not at all: what was killed goes on where it was. A row that failed says
@@ -130,6 +156,7 @@ def run(study: Study, out: Path, *, shard: Shard = WHOLE, command: str = "", on_
         shard: the part to do.
         command: the words that began it, for the record.
         on_row: is told of every row, of how many are done, and of how many there are.
+        rows: makes them.
 
     Raises:
         UsageError: the folder holds something else, or rows that would not compare; nothing was changed.
@@ -138,12 +165,8 @@ def run(study: Study, out: Path, *, shard: Shard = WHOLE, command: str = "", on_
     """
     whole = study_of(type(study), claim(type(study), config_of(study, command), out), like=study)
     mine = shard.of(study.cells())
-    with full_speed():
-        for done, cell in enumerate(mine, start=1):
-            row = cell.row(out)
-            if row is None or row["status"] != "ok":
-                row = _make(study, cell, out)
-            on_row(row, done, len(mine))
+    for done, row in enumerate(rows(study, mine, out), start=1):
+        on_row(row, done, len(mine))
     results = finish(whole, out)
     reasons = [row["reason"] for row in results["rows"] if row["status"] == "failed"]
     if len(reasons) == len(results["rows"]) > 0:
@@ -161,7 +184,19 @@ def _make(study: Study, cell: Cell, out: Path) -> Row:
     except Exception as error:
         reason = str(error) if isinstance(error, DyntexError) else f"{type(error).__name__}: {error}"
         row = {"status": "failed", "reason": " ".join(reason.split())}
-    row = {**cell.about, "seconds": round(time.monotonic() - began, 3), **row}
+    return _keep(cell, {**cell.about, "seconds": round(time.monotonic() - began, 3), **row}, out)
+
+
+def failed(cells: Iterable[Cell], out: Path, reason: str) -> Iterator[Row]:
+    """The rows of cells that nothing could make: those that are there, and failures of this reason for the rest."""
+    for cell in cells:
+        row = cell.row(out)
+        gone = {**cell.about, "seconds": None, "status": "failed", "reason": reason}
+        yield row if row is not None and row["status"] == "ok" else _keep(cell, gone, out)
+
+
+def _keep(cell: Cell, row: Row, out: Path) -> Row:
+    """The row as it is read again."""
     save_record(cell.folder(out) / ROW, row, cell.settings)
     kept = cell.row(out)
     assert kept is not None

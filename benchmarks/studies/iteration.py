@@ -69,7 +69,7 @@ class Iteration:
             for precision in self.precisions:
                 config = preset(name).replaced(precision=cast(Precision, precision))
                 settings = {"config": config, "frames": self.frames, "rounds": self.rounds}
-                yield Cell(path_of(name, precision), {"preset": name, "precision": precision}, settings)
+                yield Cell(path_of(name, precision), {"preset": name, "precision": precision}, settings, is_timed=True)
 
     def make(self, cell: Cell, out: Path) -> Row:
         rng = torch.Generator(self.device).manual_seed(0)

@@ -112,7 +112,7 @@ class Comparison:
         settings = {"clip": digest, "size": self.size, "frames": self.frames, "seed": seed, "method": known}
         fit_name = path_of(method, source.name, seed)
         group = f"speed/{fit_name}" if task == "speed" else fit_name
-        return Cell(path_of(task, method, source.name, seed), about, settings, group)
+        return Cell(path_of(task, method, source.name, seed), about, settings, group, is_timed=task == "speed")
 
     def make(self, cell: Cell, out: Path) -> Row:
         source = named(self.clips, cell.about["clip"])

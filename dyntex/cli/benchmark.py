@@ -66,6 +66,13 @@ COMMON: dict[str, tuple[Any, Any]] = {
         None,
     ),
     "shard": (Annotated[str, typer.Option(help="i/n: do the i-th of n parts, to be merged.")], "1/1"),
+    "scheduler": (
+        Annotated[
+            str | None,
+            typer.Option(help="Work on a cluster: tcp://HOST:8786 of a Dask scheduler, or local:N for N workers here."),
+        ],
+        None,
+    ),
     "quick": (
         Annotated[bool, typer.Option("--quick", help="Tiny: a look at the whole, never a number to quote.")],
         False,
@@ -258,7 +265,7 @@ def _run(name: str, given: dict[str, Any], *, folder: str) -> None:
     from dyntex.benchmarks.study import Shard, name_of, run
 
     out, shard = given.pop("out") or Path(folder), Shard.parse(given.pop("shard"))
-    quick, quiet, as_json = (given.pop(key) for key in ("quick", "quiet", "as_json"))
+    quick, quiet, as_json, scheduler = (given.pop(key) for key in ("quick", "quiet", "as_json", "scheduler"))
     kind = find(name)
     defaults = quick_of(kind) if quick else {}
     if given.get("budget") is not None:
@@ -272,7 +279,15 @@ def _run(name: str, given: dict[str, Any], *, folder: str) -> None:
             line = f"{done:>{len(str(total))}}/{total} {name_of(row)}{state}"
             console.print(line, markup=False, soft_wrap=True)
 
-    results = run(study, out, shard=shard, command=command_line(), on_row=say)
+    if scheduler is None:
+        results = run(study, out, shard=shard, command=command_line(), on_row=say)
+    else:
+        from dyntex.benchmarks.cluster import on_workers
+
+        with on_workers(scheduler) as (rows, dashboard):
+            if not quiet:
+                console.print(f"dashboard: {dashboard}", markup=False, soft_wrap=True)
+            results = run(study, out, shard=shard, command=command_line(), on_row=say, rows=rows)
     _finish(study, results, out, quiet=quiet, as_json=as_json)
 
 
