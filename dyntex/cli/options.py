@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -121,6 +122,7 @@ def _print_version(wanted: bool) -> None:
 
 
 def version(
+    context: typer.Context,
     _: Annotated[
         bool,
         typer.Option(
@@ -131,7 +133,10 @@ def version(
         ),
     ] = False,
 ) -> None:
-    """Options without a command."""
+    """Options without a command, and what holds for every command."""
+    command = context.invoked_subcommand
+    if command != "train" and "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
+        raise UsageError(f"torchrun shares a training between processes, and {command} is none: use `dyntex train`")
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

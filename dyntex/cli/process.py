@@ -144,6 +144,11 @@ def standard_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
+def is_first_rank() -> bool:
+    """Whether this is the process that speaks, of those that torchrun started, or the only one."""
+    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Within, Python's warnings are not printed: they are for programmers, and stderr is for one line a fault."""

@@ -9,6 +9,7 @@ import typer
 
 from dyntex.cli import options
 from dyntex.cli.console import ConsoleProgress
+from dyntex.cli.process import is_first_rank
 from dyntex.experiment.checks import check_numbers
 
 
@@ -54,7 +55,10 @@ def train(
     quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Learn a dynamic texture, or a set of them, and save the model. `dyntex sample` makes videos from it."""
+    """Learn a dynamic texture, or a set of them, and save the model. `dyntex sample` makes videos from it.
+
+    `torchrun --nproc-per-node N -m dyntex train ...` shares its chains between N processes or GPUs.
+    """
     check_numbers(
         positive={"--clip-frames": clip_frames, "--checkpoint-every": checkpoint_every},
         not_negative={"--start": start, "--seed": seed},
@@ -62,7 +66,7 @@ def train(
     sides = options.parse_size(size)
     from dyntex.experiment.training import train as run
 
-    with ConsoleProgress(quiet=quiet) as progress:
+    with ConsoleProgress(quiet=quiet or not is_first_rank()) as progress:
         result = run(
             source,
             out,
@@ -86,4 +90,5 @@ def train(
             overwrite=overwrite,
             progress=progress,
         )
-    options.print_result(result.facts, as_json=as_json)
+    if is_first_rank():
+        options.print_result(result.facts, as_json=as_json)

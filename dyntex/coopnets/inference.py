@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.langevin import langevin
+from dyntex.coopnets.ranks import ALONE, Ranks
 from dyntex.networks.generator import Generator
 
 STEPS = 60
@@ -46,10 +47,19 @@ def posterior_energy(
     return energy
 
 
-def infer(gen: Generator, z: Tensor, y: Tensor, cond: Tensor, config: CoopConfig, *, rng: torch.Generator) -> Tensor:
+def infer(
+    gen: Generator,
+    z: Tensor,
+    y: Tensor,
+    cond: Tensor,
+    config: CoopConfig,
+    *,
+    rng: torch.Generator,
+    ranks: Ranks = ALONE,
+) -> Tensor:
     """G1: Langevin dynamics of z on its posterior, from the z that began the chain: (B, D, T', H', W') -> the same."""
     u = posterior_energy(gen, y, cond, gen_std=config.optimisation.gen_std)
-    return langevin(u, z, n_steps=config.sampling.n_steps_z, step=config.sampling.step_z, rng=rng)
+    return langevin(u, z, n_steps=config.sampling.n_steps_z, step=config.sampling.step_z, rng=rng, normal=ranks.normal)
 
 
 def posterior_mode(gen: Generator, y: Tensor, *, gen_std: float, steps: int = STEPS) -> Tensor:

@@ -16,6 +16,11 @@ def identity(y: Tensor) -> Tensor:
     return y
 
 
+def standard_normal(y: Tensor, rng: torch.Generator) -> Tensor:
+    """N(0, I) like ``y``."""
+    return torch.randn(y.shape, generator=rng, device=y.device, dtype=y.dtype)
+
+
 def langevin(
     energy: Energy,
     y: Tensor,
@@ -27,6 +32,7 @@ def langevin(
     scale: Tensor | float = 1.0,
     drift_limit: float = 0.0,
     project: Callable[[Tensor], Tensor] = identity,
+    normal: Callable[[Tensor, torch.Generator], Tensor] = standard_normal,
 ) -> Tensor:
     """Samples revised by ``n_steps`` of (preconditioned) Langevin dynamics.
 
@@ -45,6 +51,7 @@ def langevin(
         drift_limit: largest root-mean-square of one chain's gradient move; 0 for none. A departure from the
             invariant law wherever it acts: it bounds what a young descriptor can do to its chains.
         project: P, applied after every step: a clamp, or known pixels held where they are.
+        normal: draws the noise like ``y``; a process with a part of the chains draws that of all, and keeps its own.
 
     Returns:
         (B, ...), detached.
@@ -64,7 +71,6 @@ def langevin(
                 drift *= factor.view(-1, *[1] * (y.ndim - 1))
             y = drift.add_(y)
             if noise_scale > 0.0:
-                noise = torch.randn(y.shape, generator=rng, device=y.device, dtype=y.dtype)
-                y += noise * (noise_scale * scale)
+                y += normal(y, rng) * (noise_scale * scale)
             y = project(y)
     return y.detach()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dyntex.coopnets.config import OptimisationConfig
+from dyntex.coopnets.ranks import ALONE, Ranks
 
 
 def adam(net: nn.Module, rate: float, beta1: float) -> torch.optim.Adam:
@@ -23,21 +24,26 @@ def rates(config: OptimisationConfig, share: float) -> tuple[float, float]:
     return config.lr_des * factor, (config.lr_gen if share >= config.head_start else 0.0) * factor
 
 
-def backward(loss: Tensor, *optimisers: torch.optim.Optimizer) -> None:
-    """Gradients of ``loss`` in place of the earlier ones."""
+def backward(loss: Tensor, *optimisers: torch.optim.Optimizer, ranks: Ranks = ALONE) -> None:
+    """Gradients of ``loss``, or of its mean over ranks, in place of the earlier ones."""
     for optimiser in optimisers:
         optimiser.zero_grad()
     torch.autograd.backward(loss)
+    for optimiser in optimisers:
+        ranks.average(_parameters(optimiser))
 
 
 def update(optimiser: torch.optim.Optimizer, rate: float | None = None) -> Tensor:
     """One step with that learning rate (None: the one it has); returns the norm of the gradient."""
     for group in optimiser.param_groups:
         group["lr"] = group["lr"] if rate is None else rate
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    norm: Tensor = torch.stack([p.grad.norm() for p in parameters if p.grad is not None]).norm()
+    norm: Tensor = torch.stack([p.grad.norm() for p in _parameters(optimiser) if p.grad is not None]).norm()
     optimiser.step()
     return norm
+
+
+def _parameters(optimiser: torch.optim.Optimizer) -> list[Tensor]:
+    return [p for group in optimiser.param_groups for p in group["params"]]
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.langevin import identity, langevin
+from dyntex.coopnets.ranks import ALONE, Ranks
 from dyntex.networks.descriptor import Descriptor
 from dyntex.networks.layers import OPEN, Axes
 
@@ -26,6 +27,7 @@ def revise(
     periodic: Axes = OPEN,
     held: Tensor | None = None,
     project: Callable[[Tensor], Tensor] = identity,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """The descriptor's Langevin dynamics (equation 3) from ``y``, (B, C, T, H, W) -> the same.
 
@@ -38,6 +40,7 @@ def revise(
         periodic: axes of (T, H, W) along which the end leads into the beginning.
         held: (B, C, T', H, W), frames before ``y`` that the energy sees and that stay as they are.
         project: applied after every step; known pixels are held where they are by it.
+        ranks: by whom the chains are shared; ``y`` and ``cond`` are this one's.
     """
     frozen = des.frozen()
 
@@ -56,4 +59,5 @@ def revise(
         scale=des.scale,
         drift_limit=config.stabilisers.drift_limit,
         project=project,
+        normal=ranks.normal,
     )

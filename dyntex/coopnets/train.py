@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dyntex.coopnets.inference import infer
 from dyntex.coopnets.optimise import average, backward, rates, update
+from dyntex.coopnets.ranks import ALONE, Ranks
 from dyntex.coopnets.record import StepInfo
 from dyntex.coopnets.revise import revise
 from dyntex.coopnets.state import TrainState
@@ -27,6 +28,7 @@ def train(
     *,
     rng: torch.Generator,
     progress: Callable[[int], float] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Iterator[StepInfo]:
     """Run the cooperative iterations, one record for each; mutates ``state``.
 
@@ -37,12 +39,14 @@ def train(
         rng: on the clips' device.
         progress: share of the training that is done when this many iterations are; the loop ends at 1. By default
             iterations over ``config.optimisation.iterations``; a time budget is another such function.
+        ranks: the processes that share the chains: all of them draw for all chains, and networks see ``mine``.
     """
+    mine, whole = ranks.mine, ranks.whole
     config, sampling, optimisation = state.config, state.config.sampling, state.config.optimisation
     done = progress or (lambda iteration: iteration / optimisation.iterations)
     n_frames = config.data.window or y_obs.shape[2]
     real_motion = motion(y_obs)
-    while (share := done(state.iteration)) < 1.0:
+    while (share := ranks.first(done(state.iteration))) < 1.0:
         state.gen.train()
         lr_des, lr_gen = (rate * state.step_scale for rate in rates(optimisation, share))
         windows = draw_windows(y_obs, n_frames, sampling.n_chains, rng=rng)
@@ -57,37 +61,40 @@ def train(
         for b, chain in recalled.items():
             z[b], chains[b] = chain.z, chain.window
         c_gen = cut(cond, chains, n_frames)
-        y_gen = state.gen(z, c_gen)[:, :, :n_frames]
+        y_gen = state.gen(mine(z), mine(c_gen))[:, :, :n_frames]
 
         # D1 revise: y_rev = K Langevin steps on U from y_gen (replay, a departure: or from where a chain stood)
-        start = y_gen.detach().clone()
+        start = whole(y_gen.detach().clone())
         for b, chain in recalled.items():
             start[b] = chain.y
-        y_rev = revise(state.des, start, c_gen, config, rng=rng, step_scale=state.step_scale)
+        revised = revise(state.des, mine(start), mine(c_gen), config, rng=rng, step_scale=state.step_scale, ranks=ranks)
+        y_rev = whole(revised)
         state.replay.store(slots, z, y_rev, chains)
 
         # G1 infer (optional, off in the paper's code): z_rev ~ p(z | y_rev), from z
         if sampling.n_steps_z:
-            z = infer(state.gen, z, y_rev, c_gen, config, rng=rng)
-            y_gen = state.gen(z, c_gen)[:, :, :n_frames]
+            z_rev = infer(state.gen, mine(z), mine(y_rev), mine(c_gen), config, rng=rng, ranks=ranks)
+            y_gen = state.gen(z_rev, mine(c_gen))[:, :, :n_frames]
 
         # D2 learn: ascend mean f(y_obs) - mean f(y_rev)
-        f = state.des(torch.cat((y, y_rev)), torch.cat((c, c_gen)))
-        f_obs, f_rev = f[: len(y)].mean(), f[len(y) :].mean()
-        backward(descriptor_loss(f_obs, f_rev), state.opt_des)
+        f = state.des(torch.cat((mine(y), mine(y_rev))), torch.cat((mine(c), mine(c_gen))))
+        f_obs, f_rev = f[: len(mine(y))].mean(), f[len(mine(y)) :].mean()
+        backward(descriptor_loss(f_obs, f_rev), state.opt_des, ranks=ranks)
         des_grad = update(state.opt_des, lr_des)
 
         # G2 learn: descend |y_rev - g(z)|^2 / 2 gen_std^2
-        gen_loss = loss = generator_loss(y_rev, y_gen, optimisation.gen_std)
+        gen_loss = loss = generator_loss(mine(y_rev), y_gen, optimisation.gen_std)
         if optimisation.regression_weight:  # paper: none
-            loss = loss + optimisation.regression_weight * mean_loss(state.gen, y, c, optimisation.gen_std, rng=rng)
-        backward(loss, state.opt_gen)
+            mean_error = mean_loss(state.gen, y, c, optimisation.gen_std, rng=rng, ranks=ranks)
+            loss = loss + optimisation.regression_weight * mean_error
+        backward(loss, state.opt_gen, ranks=ranks)
         gen_grad = update(state.opt_gen, lr_gen)
         if state.ema is not None:
             average(state.ema, state.gen, min(config.stabilisers.ema, (1 + state.iteration) / (10 + state.iteration)))
 
         state.iteration += 1
         with torch.no_grad():
+            f_obs, f_rev, gen_loss = ranks.mean(torch.stack((f_obs, f_rev, gen_loss)))
             energy = state.des.reference_energy(y_rev).mean() - f_rev
             spread = (y_rev[:1] - y[:1]).abs().mean()
             apart = (y_rev[1:] - y_rev[:-1]).abs().mean() if len(y_rev) > 1 else spread
@@ -108,7 +115,9 @@ def generator_loss(y_rev: Tensor, y_gen: Tensor, gen_std: float) -> Tensor:
     return (y_rev - y_gen).square().mean() / (2.0 * gen_std**2)
 
 
-def mean_loss(gen: Generator, y: Tensor, cond: Tensor, gen_std: float, *, rng: torch.Generator) -> Tensor:
+def mean_loss(
+    gen: Generator, y: Tensor, cond: Tensor, gen_std: float, *, rng: torch.Generator, ranks: Ranks = ALONE
+) -> Tensor:
     """How far the mean of the generator's clips is from that of the observed ones of the same conditions.
 
     The product of the residuals of two independent latents, whose expectation is |E_z g(z, c) - y|^2: it is least where
@@ -121,8 +130,10 @@ def mean_loss(gen: Generator, y: Tensor, cond: Tensor, gen_std: float, *, rng: t
         cond: (B, K, T, H, W), their conditions.
         gen_std: sigma.
         rng: draws the latents, on the device of ``y``.
+        ranks: of which each looks at its part of the clips.
     """
     z = torch.randn((2 * len(y), *gen.latent_shape(y.shape[2])), generator=rng, device=y.device)
+    z, y, cond = torch.cat([ranks.mine(half) for half in z.chunk(2)]), ranks.mine(y), ranks.mine(cond)
     one, other = gen(z, torch.cat((cond, cond)))[:, :, : y.shape[2]].chunk(2)
     product: Tensor = (one - y) * (other - y)
     return product.mean() / (2.0 * gen_std**2)

@@ -10,6 +10,7 @@ from dataclasses import asdict
 import torch
 from torch import Tensor
 
+from dyntex.coopnets.ranks import ALONE, Ranks
 from dyntex.coopnets.record import StepInfo
 from dyntex.coopnets.state import TrainState
 from dyntex.coopnets.train import train
@@ -32,13 +33,14 @@ def watched(
     notice: Callable[[str], None],
     progress: Callable[[int], float] | None = None,
     past: Iterable[StepInfo] = (),
+    ranks: Ranks = ALONE,
 ) -> Iterator[StepInfo]:
     """:func:`dyntex.coopnets.train.train` under a watchdog, which yields the healthy iterations.
 
     After a rollback the iterations that follow the kept state come a second time.
 
     Args:
-        state, y_obs, cond, rng, progress: as for ``train``.
+        state, y_obs, cond, rng, progress, ranks: as for ``train``.
         keep: save the state of ``state`` and ``rng`` as the last good one; called once before the first iteration.
         go_back: restore it.
         keep_now: whether to keep the state after this iteration, asked when its record has been used.
@@ -50,7 +52,7 @@ def watched(
     """
     watch = Watch(past)
     keep()
-    for info in train(state, y_obs, cond, rng=rng, progress=progress):
+    for info in train(state, y_obs, cond, rng=rng, progress=progress, ranks=ranks):
         trouble = watch.trouble(info)
         if trouble is None:
             yield info

@@ -23,6 +23,7 @@ from dyntex.coopnets.checkpoint import CONFIG, MODEL, Checkpoints, load_json, ma
 from dyntex.coopnets.config import CoopConfig, to_json
 from dyntex.coopnets.model import CoopNets, ignore
 from dyntex.coopnets.observe import observe
+from dyntex.coopnets.ranks import ALONE, Ranks
 from dyntex.coopnets.record import StepInfo
 from dyntex.coopnets.state import TrainState
 from dyntex.coopnets.watchdog import watched
@@ -68,6 +69,7 @@ class Run:
         on_step: called after every iteration, with its record and the share of the training that is done.
         notice: called with progress messages.
         stop: asked after every iteration; True saves and raises :class:`StoppedError`.
+        ranks: the processes that share the training, each with such a run; the first writes.
     """
 
     folder: Path
@@ -82,6 +84,7 @@ class Run:
     on_step: Callable[[StepInfo, float], None] = lambda _info, _share: None
     notice: Callable[[str], None] = ignore
     stop: Callable[[], bool] = lambda: False
+    ranks: Ranks = ALONE
 
     def check(self) -> None:
         """Refuse what would fail later, before anything slow is done; nothing is written.
@@ -133,12 +136,14 @@ class Run:
             MemoryLimitError: weights, gradients and moments would not fit.
         """
         began = time.monotonic()
-        self.check()
+        self.ranks.on_first(self.check)
         clips = [clips] if isinstance(clips, Clip) else list(clips)
         y_obs, cond_obs = (part.to(self.device) for part in observe(clips, self.config, cond))
         rng = generator(self.seed, "train", self.device)
+        self._check_ranks(clips, cond)
         t = TrainState(self.config, y_obs, rng=rng, condition_channels=cond_obs.shape[1])
         check_memory((t.des, t.gen), self.device)
+        self.ranks.join(t.gen)
         past, seconds = self._open(clips, cond, t, rng)
         budget = self.budget
         if budget is not None:
@@ -197,19 +202,27 @@ class Run:
             left = budget - save_seconds
             return min(1.0, (seconds() + each) / left) if left > 0.0 else 1.0
 
+        def save() -> None:
+            self.checkpoints.save(t.iteration, t.state(rng))
+            preview()
+
         def keep() -> None:
             nonlocal last_saved, save_seconds, all_saves, kept
             start = time.monotonic()
-            self.checkpoints.save(t.iteration, t.state(rng))
-            preview()
+            self.ranks.on_first(save)
             last_saved = time.monotonic()
             save_seconds = last_saved - start
             all_saves += save_seconds
             kept = t.iteration
 
+        def keep_now(_: StepInfo) -> bool:
+            return self.ranks.any(time.monotonic() - last_saved > max(self.save_every, save_seconds / SAVE_SHARE))
+
         def go_back() -> None:
             t.load(self.checkpoints.load(), rng)
-            rewind(self.folder / METRICS, t.iteration)
+            if self.ranks.is_first:
+                rewind(self.folder / METRICS, t.iteration)
+            self.ranks.wait()  # until all have read what the next save removes
 
         steps = watched(
             t,
@@ -218,15 +231,17 @@ class Run:
             rng=rng,
             keep=keep,
             go_back=go_back,
-            keep_now=lambda _: time.monotonic() - last_saved > max(self.save_every, save_seconds / SAVE_SHARE),
+            keep_now=keep_now,
             notice=self.notice,
             progress=progress,
             past=past,
+            ranks=self.ranks,
         )
         for info in steps:
-            append(self.folder / METRICS, info, seconds=seconds())
+            if self.ranks.is_first:
+                append(self.folder / METRICS, info, seconds=seconds())
             self.on_step(info, progress(info.iteration))
-            if self.stop():
+            if self.ranks.any(self.stop()):
                 keep()
                 raise StoppedError(
                     f"stopped after iteration {info.iteration}; the training is saved in {self.folder}: "
@@ -242,6 +257,15 @@ class Run:
         self, clips: Sequence[Clip], cond: Tensor | None, t: TrainState, rng: torch.Generator
     ) -> tuple[list[StepInfo], float]:
         """Start or resume; returns the records of what was trained before, and its seconds."""
+        self.ranks.on_first(lambda: self._prepare(clips, cond))
+        if self.resume:
+            t.load(self.checkpoints.load(), rng)
+        past = rewind(self.folder / METRICS, t.iteration)
+        self.ranks.wait()  # until all have read what the first will write
+        return past
+
+    def _prepare(self, clips: Sequence[Clip], cond: Tensor | None) -> None:
+        """The folder, made or compared with what is asked."""
         digest = _digest([*(clip.video for clip in clips), *(() if cond is None else cond)])
         shape = {"shape": list(clips[0].video.shape), "clips": len(clips)}
         if self.resume:
@@ -252,7 +276,6 @@ class Run:
                     f"the checkpoint in {self.folder} was made from another clip, or with other conditions: "
                     "resume with the same source and --start, or name another folder with --run-dir"
                 )
-            t.load(self.checkpoints.load(), rng)
         else:
             make_folder(self.folder)
             self._clear()
@@ -260,7 +283,21 @@ class Run:
             make_folder(self.folder / SAMPLES)
             save_json(self.folder / CONFIG, self._settings() | shape | {"clip_sha256": digest})
         save_json(self.folder / ENV, environment())
-        return rewind(self.folder / METRICS, t.iteration)
+
+    def _check_ranks(self, clips: Sequence[Clip], cond: Tensor | None) -> None:
+        """Whether all ranks are to do the same, which their number of chains allows."""
+        if self.ranks.count == 1:
+            return
+        self.ranks.check_same(
+            {
+                **{key.removeprefix("config."): value for key, value in _flat(self._settings())},
+                "clip": _digest([*(clip.video for clip in clips), *(() if cond is None else cond)])[:16],
+                "resume": self.resume,
+                "run folder": str(self.folder.absolute()),
+                "version": [__version__, torch.__version__],
+            }
+        )
+        self.ranks.check(self.config.sampling.n_chains, self.device)
 
     def _clear(self) -> None:
         """Remove what an earlier run left, and nothing else: a failed run must not lie beside another's success."""

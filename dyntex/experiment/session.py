@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dyntex.clip import Clip
+from dyntex.coopnets.ranks import ALONE, Ranks
 from dyntex.errors import InputError, UsageError
 from dyntex.experiment.boundaries import say_if_looping
 from dyntex.experiment.bundle import remove_bundle
@@ -63,6 +64,7 @@ class Session:
         device: to compute on.
         progress: receives progress messages.
         watch: counts the seconds by stage.
+        ranks: the processes that share a training; the first writes.
     """
 
     source: Source
@@ -71,6 +73,7 @@ class Session:
     device: torch.device
     progress: Progress = SILENT
     watch: Stopwatch = field(default_factory=Stopwatch)
+    ranks: Ranks = ALONE
 
     @property
     def name(self) -> str:
@@ -136,8 +139,9 @@ class Session:
             overwrite=overwrite,
             on_step=self.progress.training,
             notice=self.progress.say,
+            ranks=self.ranks,
         )
-        run.check()
+        self.ranks.on_first(run.check)
         return run
 
     def train(
@@ -163,7 +167,7 @@ class Session:
         """
         self.progress.say(f"training preset {self.config.preset!r} in the run folder {run.folder}")
         if not run.resume:
-            remove_bundle(run.folder)
+            self.ranks.on_first(lambda: remove_bundle(run.folder))
 
         def rehearsed(fitted: CoopNets) -> float:
             with self.watch.timed("rehearse"):
@@ -176,7 +180,7 @@ class Session:
         with self.watch.timed("fit"), self.progress.interruptible() as run.stop:
             fitted = run.train(data.clips, cond=data.cond, condition=data.condition_json())
             place = model or run.folder / "model"
-            fitted.save(place)
+            self.ranks.on_first(lambda: fitted.save(place))
         seconds = self.watch.seconds
         seconds["fit"] = round(seconds["fit"] - seconds["rehearse"], 3)
         if budget is not None and not fitted.iterations:

@@ -10,6 +10,7 @@ from typing import Literal, TypedDict, Unpack, overload
 from dyntex.clip import Clip
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.ranks import joined
 from dyntex.coopnets.record import StepInfo
 from dyntex.errors import StoppedError, UsageError
 from dyntex.experiment.budget import seconds_allowed
@@ -206,11 +207,14 @@ def train(
         name, config=config, size=wanted, iterations=iterations, budget=budget, clip_frames=clip_frames
     )
     allowed = seconds_allowed(quality, budget=budget, iterations=iterations)
-    check_model_folder(folder, overwrite=overwrite)
-    if why is not None:
-        progress.say(why)
-    with full_speed():
-        session = Session(source, chosen, seed, choose_device(device), progress, watch).with_precision(precision)
+    with full_speed(), joined() as ranks:
+        ranks.on_first(lambda: check_model_folder(folder, overwrite=overwrite))
+        if why is not None:
+            progress.say(why)
+        if precision == "auto" and ranks.count > 1:
+            raise UsageError("--precision auto is measured, and may differ between ranks: choose fp32 or bf16")
+        place = choose_device(device)
+        session = Session(source, chosen, seed, place, progress, watch, ranks).with_precision(precision)
         run = session.run(
             Path(run_dir) if run_dir else named(folder.parent, folder.name, ".run"),
             save_every=checkpoint_every,
@@ -219,18 +223,18 @@ def train(
         )
         data = session.read_set(conditions, size=wanted, start=start, n_frames=clip_frames)
         clip = data.clips[0]
-        model, place = session.train(run, data, model=folder, budget=allowed)
-    facts = session.facts(
-        output=place,
-        fps=clip.fps,
-        size=(clip.height, clip.width),
-        n_frames=clip.n_frames,
-        iterations=model.iterations,
-        model=str(place),
-        **data.facts(),
-    )
-    run.finish(facts)
-    return Result(place, None, model, facts)
+        model, written = session.train(run, data, model=folder, budget=allowed)
+        facts = session.facts(
+            output=written,
+            fps=clip.fps,
+            size=(clip.height, clip.width),
+            n_frames=clip.n_frames,
+            iterations=model.iterations,
+            model=str(written),
+            **data.facts(),
+        )
+        ranks.on_first(lambda: run.finish(facts))
+    return Result(written, None, model, facts)
 
 
 def _default_preset(source: Source | Sequence[Clip], conditions: Conditions) -> tuple[str, str | None]:
