@@ -118,7 +118,7 @@ def make_loop(page: Any, file: Path) -> Any:
     page.get_by_label("Method").select_option("shot-noise")
     page.get_by_label("Size").select_option("64")
     page.get_by_label("Length in frames").fill("24")
-    page.get_by_label("Loop without a seam").check()
+    page.get_by_label("Seamless loop").check()
     assert "memory" in planned(page)
     before = page.locator(".job").count()
     page.get_by_role("button", name="Make it").click()

@@ -109,7 +109,7 @@ def extrapolated(facts: Mapping[str, Any], *, pixels: int, fits: float, makes: f
     """Seconds and memory of what was tried at two small sizes: both grow with the number of pixels.
 
     Args:
-        facts: what :func:`dyntex.ui.looks.measure` found, ``start`` among it, the seconds until a process can begin.
+        facts: what :func:`dyntex.ui.measure.measure` found, ``start`` among it, the seconds until a process can begin.
         pixels: of a frame, or as many times as many as there are more frames than in the trial.
         fits, makes: how many times what was done in the trial is done.
         free: MiB.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,13 @@ import numpy as np
 
 from dyntex.clip import Clip, concatenate
 from dyntex.coopnets.checkpoint import Checkpoints
+from dyntex.experiment.progress import Progress
 from dyntex.experiment.recovery import recover as recover_clip
 from dyntex.experiment.report.slices import sections
 from dyntex.experiment.sampling import sample as sample_model
 from dyntex.experiment.synthesis import synthesize as synthesize_clip
 from dyntex.media import flatten, read_clip, write_clip, write_png, write_stream
-from dyntex.ui.looks import GREY, chunks_of, convert_file
+from dyntex.ui.formats import GREY, chunks_of, convert_file
 from dyntex.ui.painting import mask_of
 from dyntex.ui.tasks import Task, read_json
 from dyntex.ui.worker import Report
@@ -54,7 +56,7 @@ def synthesize(task: Task, report: Report) -> dict[str, Any]:
         start=options.get("start", 0),
         n_frames=options.get("clip_frames") or _learnt(),
     )
-    return _finished(task, report, facts, original)
+    return finished(request, report, facts, original)
 
 
 def sample(task: Task, report: Report) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def sample(task: Task, report: Report) -> dict[str, Any]:
         command=request["command"],
     )
     original = read_clip(task.folder.parent / request["of"] / "original.mp4")
-    return _finished(task, report, result.facts, original)
+    return finished(request, report, result.facts, original)
 
 
 def recover(task: Task, report: Report) -> dict[str, Any]:
@@ -87,7 +89,7 @@ def recover(task: Task, report: Report) -> dict[str, Any]:
         progress=report,
         command=request["command"],
     )
-    return _finished(task, report, result.facts, clip)
+    return finished(request, report, result.facts, clip)
 
 
 def _with_size(options: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +102,7 @@ def _learnt() -> int | None:
     return shape[1] if shape else None
 
 
-def _finished(task: Task, report: Report, facts: dict[str, Any], original: Clip) -> dict[str, Any]:
+def finished(request: Mapping[str, Any], report: Progress, facts: dict[str, Any], original: Clip) -> dict[str, Any]:
     """Make what the page shows, and the file in the format that was asked for."""
     report.say("making the result ready to be shown")
     n_frames = facts["frames"]
@@ -114,9 +116,9 @@ def _finished(task: Task, report: Report, facts: dict[str, Any], original: Clip)
         n = min(original.n_frames, first.n_frames)
         write_png("slices-original.png", sections(original.segment(0, n)), overwrite=True)
         write_png("slices-result.png", sections(first.segment(0, n)), overwrite=True)
-    if task.request["options"].get("loop"):
+    if request["options"].get("loop"):
         _around_the_seam(n_frames)
-    ending = task.request["ending"]
+    ending = request["ending"]
     if ending != ".mkv":
         background = (255, 255, 255) if ending == ".mp4" else None
         facts = facts | {"file": convert_file(MASTER, ending, background=background)}

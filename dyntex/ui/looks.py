@@ -1,40 +1,23 @@
-"""The short tasks: look at a clip, measure what a method costs, write a result in another format."""
+"""The short tasks: look at a clip, write a result in another format."""
 
 from __future__ import annotations
 
-import math
-import shutil
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
-import torch
-
-from dyntex.clip import Clip
-from dyntex.coopnets.presets import FAST, PRESETS
+from dyntex.coopnets.presets import FAST
 from dyntex.errors import InputError
 from dyntex.experiment.describe import describe
-from dyntex.experiment.estimate import estimate
-from dyntex.experiment.memory import peak_rss_mb
-from dyntex.experiment.methods import COOP, METHODS
 from dyntex.experiment.settings import choose_size
-from dyntex.inpainting import recover as fill
-from dyntex.media import flatten, probe, read_clip, write_clip, write_png, write_stream
-from dyntex.random_streams import generator
-from dyntex.runtime import choose_device, full_speed
+from dyntex.media import flatten, probe, read_clip, write_clip, write_png
+from dyntex.ui.formats import GREY, convert_file
 from dyntex.ui.tasks import Task
 from dyntex.ui.worker import Report
 
-GREY = (128, 128, 128)
 SHOWN_SIDE, SHOWN_FRAMES = 480, 300
 """The longer side in pixels and the length of the copy of a clip that the page plays."""
 MOST_PIXELS = 8192 * 4320
 MOST_SECONDS = 3600.0
-TRIAL_SIDES = (32, 64)
-"""Sizes at which a method is tried; from the two follows what any size takes."""
-CHUNK = 64
 
 
 def examine(task: Task, report: Report) -> dict[str, Any]:
@@ -63,92 +46,7 @@ def examine(task: Task, report: Report) -> dict[str, Any]:
     }
 
 
-def measure(task: Task, report: Report) -> dict[str, Any]:
-    """Seconds and memory of a method for a clip of some length, measured by running it.
-
-    Of cooperative training an iteration is measured at its size. Any other method, and a recovery, is run at two small
-    sizes; its seconds and memory grow with the number of pixels, so that two numbers each give them for any size.
-    """
-    request = task.request
-    n_frames = request["n_frames"]
-    if request.get("method") == COOP:
-        height, width = request["size"]
-        config = PRESETS[request["preset"]]
-        cost = estimate(config, (3, n_frames, height, width), device=choose_device("auto"))
-        return {"problem": cost.problem, "seconds": cost.seconds, "mib": cost.peak_bytes / 2**20}
-    start = time.time() - psutil.Process().create_time()
-    points = []
-    for side in TRIAL_SIDES:
-        clip = read_clip(request["source"], size=side, n_frames=n_frames)
-        clip = Clip(clip.video[:3], clip.fps)
-        tried = _tried(request["method"], clip) if "method" in request else _filled(request, clip)
-        points.append((side * side, *tried))
-    (small, *first), (large, *second) = points
-    slopes = [max(0.0, (b - a) / (large - small)) for a, b in zip(first, second, strict=True)]
-    return {"start": start, "pixels": large, "n_frames": n_frames, "at": second, "per_pixel": slopes}
-
-
-def _tried(method: str, clip: Clip) -> tuple[float, float, float]:
-    """Seconds of fitting and of making as many frames again, and the process's MiB after it."""
-    rng = generator(0, "measure", torch.device("cpu"))
-    with full_speed():
-        began = time.monotonic()
-        fitted = METHODS[method].fit(clip, rng=rng)
-        middle = time.monotonic()
-        for _ in fitted.stream(clip.n_frames, rng=rng):
-            pass
-        return middle - began, time.monotonic() - middle, peak_rss_mb()
-
-
-def _filled(request: dict[str, Any], clip: Clip) -> tuple[float, float, float]:
-    """The same of a recovery, which makes nothing: of a square in the middle, of the share that is asked for."""
-    missing = torch.zeros(clip.video.shape[1:], dtype=torch.bool)
-    side = max(1, round(clip.width * request["share"] ** 0.5))
-    first = (clip.width - side) // 2
-    missing[:, first : first + side, first : first + side] = True
-    with full_speed():
-        began = time.monotonic()
-        fill(clip, missing, method=request["fill"], rng=generator(0, "measure", torch.device("cpu")))
-        return time.monotonic() - began, 0.0, peak_rss_mb()
-
-
 def convert(task: Task, report: Report) -> dict[str, Any]:
     """Write a job's lossless result in another format: ``output`` and its ending."""
     source, ending, background = (task.request[key] for key in ("source", "ending", "background"))
     return {"file": convert_file(source, ending, background=background)}
-
-
-def convert_file(source: str, ending: str, *, background: tuple[int, int, int] | None = None) -> str:
-    """The name of a new file in this folder; of a folder of frames its ``.zip``."""
-    seen = probe(source)
-    n_frames = seen.n_frames or 1
-    out = f"output{ending}" if ending else "frames/"
-    grid = grid_for(n_frames) if ending == ".png" and n_frames > 1 else None
-    comment = next((value for key, value in seen.metadata.items() if key.lower() == "comment"), "")
-    write_stream(
-        out,
-        chunks_of(source, n_frames),
-        n_frames=n_frames,
-        overwrite=True,
-        metadata={"comment": comment} if comment else {},
-        background=background,
-        grid=grid,
-        pixel_aspect=seen.pixel_aspect,
-    )
-    if ending:
-        return out
-    shutil.make_archive("output", "zip", "frames")
-    shutil.rmtree("frames")
-    return "output.zip"
-
-
-def chunks_of(source: str, n_frames: int) -> Iterator[Clip]:
-    """A file's frames, a few at a time."""
-    for start in range(0, n_frames, CHUNK):
-        yield read_clip(source, start=start, n_frames=min(CHUNK, n_frames - start))
-
-
-def grid_for(n_frames: int) -> tuple[int, int]:
-    """Rows and columns that hold so many frames exactly, as nearly square as they can be."""
-    rows = next(rows for rows in range(math.isqrt(n_frames), 0, -1) if n_frames % rows == 0)
-    return rows, n_frames // rows

@@ -111,11 +111,11 @@ def work(task: Task, report: Report) -> None:
 
 
 def _doer(kind: Any) -> Callable[[Task, Report], dict[str, Any]]:
-    from dyntex.ui import jobs, looks
+    from dyntex.ui import jobs, looks, measure
 
     doers: dict[Any, Callable[[Task, Report], dict[str, Any]]] = {
         "examine": looks.examine,
-        "measure": looks.measure,
+        "measure": measure.measure,
         "convert": looks.convert,
         "synthesize": jobs.synthesize,
         "sample": jobs.sample,

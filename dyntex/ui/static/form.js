@@ -81,7 +81,7 @@ export function synthesisForm(clip, known, onstart) {
     h("fieldset", {}, h("legend", { class: "hidden" }, "What to make"),
       h("div", { class: "fields" },
         field("Length in frames", frames, "", ""),
-        h("div", { class: "field" }, "Ends meet", h("label", { class: "check" }, loop, "Loop without a seam")),
+        h("div", { class: "field" }, "Ends meet", h("label", { class: "check" }, loop, "Seamless loop")),
         field("Tile", tile), field("Size", size), other,
         field("Method", method, "", "full"),
         advised && h("p", { class: "soft full" }, `Recommended because ${advised.reason}.`),
