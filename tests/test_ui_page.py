@@ -236,6 +236,41 @@ def test_what_two_sizes_took_says_what_a_third_will() -> None:
     assert found.mib == pytest.approx(110)
 
 
+@pytest.mark.slow
+def test_a_method_is_measured_by_running_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dyntex.ui.measure import measure
+    from dyntex.ui.worker import Report
+
+    monkeypatch.chdir(tmp_path)
+    task = Tasks(tmp_path / "t").add({"method": "shot-noise", "source": "example:ripples", "n_frames": 8})
+    facts = measure(task, Report(task))
+    assert facts["start"] > 0
+    assert facts["pixels"] == 96 * 96
+    assert len(facts["at"]) == len(facts["per_pixel"]) == 3
+    assert min(facts["at"][:2]) > 0
+    assert facts["at"][2] > 100  # MiB of a process that holds PyTorch
+    assert not list(tmp_path.glob("trial-*"))
+
+
+def test_what_is_measured_once_is_not_measured_again(shop: Workshop) -> None:
+    page = ui_page.owner(ui_page.make_guard(shop))
+    clip = ui_page.ready_clip(shop)
+    form = {"clip": clip.id, "method": "video-texture", "frames": 128}
+    assert page.post("/api/plan", json=form).json()["measuring"]
+    (task,) = shop.measures
+    facts = {"start": 1.0, "pixels": 9216, "n_frames": 64, "at": [2.0, 3.0, 500.0], "per_pixel": [0.0, 0.0, 0.1]}
+    task.update(state="done", facts=facts)
+    found = page.post("/api/plan", json=form).json()
+    assert found["seconds"] == pytest.approx(1 + 2 + 2 * 3)
+    assert found["mib"] == pytest.approx(500 + 0.1 * (128 * 128 - 9216))
+    assert not found["measuring"]
+    assert page.post("/api/plan", json=form | {"size": [512, 512]}).json()["mib"] > 20_000
+    assert len(list(shop.measures)) == 1
+    task.update(state="failed", error="no")
+    assert page.post("/api/plan", json=form).json()["problem"] == "no"
+    assert page.post("/api/plan", json=form).json()["measuring"]  # it is tried again
+
+
 def test_another_server_in_the_same_folder_is_refused(shop: Workshop) -> None:
     with pytest.raises(UsageError, match="--folder"):
         Workshop(shop.folder)

@@ -76,12 +76,15 @@ class Queue:
                 log.warning("process %d is still saving", process.pid)
 
     def _run(self) -> None:
+        said = ""
         while not self.ending.wait(EVERY):
             for lane in self.lanes:
                 try:
                     self._look(lane)
                 except OSError as error:  # a disk that is full for a moment must not end the queue
-                    log.warning("%s", error)
+                    if str(error) != said:
+                        log.warning("the queue waits: %s", error)
+                    said = str(error)
 
     def _look(self, lane: Lane) -> None:
         tasks = {str(task.folder): task for task in lane.tasks()}
