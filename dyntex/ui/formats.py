@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 from dyntex.clip import Clip
 from dyntex.media import probe, read_clip, write_stream
@@ -16,11 +17,15 @@ CHUNK = 64
 
 
 def convert_file(source: str, ending: str, *, background: tuple[int, int, int] | None = None) -> str:
-    """The name of a new file in this folder; of a folder of frames its ``.zip``."""
+    """The name of a new file in this folder; of a folder of frames, or a sprite sheet with its JSON, a ``.zip``."""
     seen = probe(source)
     n_frames = seen.n_frames or 1
-    out = f"output{ending}" if ending else "frames/"
     grid = grid_for(n_frames) if ending == ".png" and n_frames > 1 else None
+    folder = Path("packed" if grid else "packed/frames" if not ending else ".")
+    folder.parent.mkdir(exist_ok=True)
+    if grid:
+        folder.mkdir(exist_ok=True)
+    out = str(folder / f"output{ending}") if ending else f"{folder}/"
     comment = next((value for key, value in seen.metadata.items() if key.lower() == "comment"), "")
     write_stream(
         out,
@@ -32,10 +37,10 @@ def convert_file(source: str, ending: str, *, background: tuple[int, int, int] |
         grid=grid,
         pixel_aspect=seen.pixel_aspect,
     )
-    if ending:
+    if ending and grid is None:
         return out
-    shutil.make_archive("output", "zip", "frames")
-    shutil.rmtree("frames")
+    shutil.make_archive("output", "zip", "packed")
+    shutil.rmtree("packed")
     return "output.zip"
 
 
