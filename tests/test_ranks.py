@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,6 +146,22 @@ def test_a_rank_that_dies_ends_all_and_any_number_of_ranks_goes_on(count: int, o
         resumed = train_on(count, *words, "--resume")
         assert resumed.returncode == 0, resumed.stderr
     assert_close(one / "model.run", tmp_path / "model.run")
+
+
+def test_a_signal_saves_the_training_once_and_says_so_once(tmp_path: Path):
+    words = (*SOURCE[:4], "--size", "16", "--iterations", "100000", "-o", tmp_path / "model", "--quiet")
+    command = [*TORCHRUN, "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "-m", "dyntex"]
+    log = tmp_path / "model.run" / "metrics.jsonl"
+    with subprocess.Popen([*command, *map(str, words)], stderr=subprocess.PIPE, text=True) as running:
+        patience = time.monotonic() + 120
+        while not (log.exists() and log.read_text().count("\n") > 2) and time.monotonic() < patience:
+            time.sleep(0.1)
+        running.terminate()
+        _, stderr = running.communicate(timeout=120)
+    (line,) = said(stderr)
+    last = metrics(tmp_path / "model.run")[-1]["iteration"]
+    assert line.startswith(f"dyntex: stopped after iteration {last}; the training is saved in")
+    assert int(state(tmp_path / "model.run")["iteration"]) == last > 2
 
 
 DIFFERS = """

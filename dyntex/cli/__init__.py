@@ -10,8 +10,8 @@ from typer.exceptions import TyperException
 
 from dyntex.cli import benchmark, examples, info, recover, sample, synthesize, train, ui
 from dyntex.cli.options import version
-from dyntex.cli.process import StdoutError, answered, interrupt, quiet_libraries, standard_streams
-from dyntex.errors import DyntexError, MemoryLimitError
+from dyntex.cli.process import StdoutError, answered, interrupt, is_first_rank, quiet_libraries, standard_streams
+from dyntex.errors import DivergedError, DyntexError, MemoryLimitError, StoppedError
 
 INTERRUPTED = 130
 
@@ -44,7 +44,9 @@ def _run() -> int:
         code = app(standalone_mode=False)
         sys.stdout.flush()
     except DyntexError as error:
-        return _fail(str(error), error.exit_code)
+        # A training that several processes share ends so on all of them, and one says it.
+        shared = isinstance(error, StoppedError | DivergedError) and not is_first_rank()
+        return _fail("" if shared else str(error), error.exit_code)
     except TyperException as error:
         return _fail(_words_of(error), error.exit_code)
     except typer.Abort:
