@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -59,6 +60,14 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, NEVER)
+
+
+@functools.cache
+def fast_precision() -> Literal["fp32", "bf16"]:
+    """The precision in which small convolutions are fastest on this processor: bf16 where it multiplies matrices of it
+    (AMX: 2 to 3 times as fast, MEASURED), else float32 (with AVX512 alone bf16 is no faster)."""
+    has_amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return "bf16" if has_amx is not None and has_amx() else "fp32"
 
 
 def choose_device(name: str | torch.device = "auto") -> torch.device:

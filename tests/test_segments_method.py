@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,11 +15,12 @@ from torch import Tensor
 from dyntex.clip import Clip
 from dyntex.coopnets import segments
 from dyntex.coopnets.contrast import crops
-from dyntex.coopnets.segments import Candidate, Segments, SegmentsConfig
+from dyntex.coopnets.segments import Candidate, Segments, SegmentsConfig, SegmentsTraining, reduced
 from dyntex.coopnets.selection import Judgement, auc, best, judge
 from dyntex.coopnets.tilting import TiltConfig, TiltInfo, draw
 from dyntex.errors import InputError, UsageError
 from dyntex.networks.segment_field import SegmentField, SegmentFieldConfig
+from dyntex.textures.config import ShotNoiseConfig
 from dyntex.textures.shot_noise import ShotNoise
 
 FIELD = SegmentFieldConfig(regions=2, length=8, overlap=2, sweeps=2)
@@ -59,6 +61,12 @@ def test_the_best_is_new_and_like_the_clip():
     assert best([Judgement(0.9, 1.0), Judgement(0.6, 0.8), Judgement(0.5, 0.1)]) == 1, "a replay is left out"
     assert best([Judgement(0.9, 0.1), Judgement(0.6, 0.2)]) == 1, "of replays the newest"
     assert best([Judgement(0.6, 0.5), Judgement(0.6, 0.9)]) == 0, "the first of equals"
+
+
+def test_the_incumbent_stays_unless_another_is_clearly_better():
+    assert best([Judgement(0.6, 1.0), Judgement(0.7, 1.0)], incumbent=1) == 1
+    assert best([Judgement(0.5, 1.0), Judgement(0.7, 1.0)], incumbent=1) == 0
+    assert best([Judgement(0.6, 1.0), Judgement(0.7, 0.1)], incumbent=1) == 0, "not a replay"
 
 
 def test_auc_is_the_share_of_pairs():
@@ -152,8 +160,60 @@ def test_seconds_bound_the_training(monkeypatch: pytest.MonkeyPatch):
     judging(monkeypatch, [0.5] * 5)
     infos: list[TiltInfo] = []
     config = replace(CONFIG, training=replace(TRAINING, iterations=10**6))
+    monkeypatch.setattr(segments, "LEAST_SECONDS", 0.0)
     Segments.fit(rolling(), config, rng=seeded(0), seconds=0.001, on_step=infos.append)
-    assert len(infos) == 4, "one round of each, and no more"
+    assert len(infos) == 4, "one step of each, and no more"
+    monkeypatch.setattr(segments, "LEAST_SECONDS", 1.0)
+    model = Segments.fit(rolling(), config, rng=seeded(0), seconds=0.9, on_step=infos.append)
+    assert len(infos) == 4, "and in less than enough for a step, none"
+    assert not model.candidates
+
+
+def test_seconds_bound_the_critic():
+    video = rolling().video[None]
+    candidates = [draws(SegmentField(FIELD, video), 32)]
+    found = judge(candidates, video[:, :, :32], video[:, :, 32:], iterations=10**9, seconds=0.2, rng=seeded(0))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("kind", [FIELD, FRONT, None])
+def test_a_model_is_saved_and_loaded(tmp_path: Path, kind: SegmentFieldConfig | None):
+    clip = rolling()
+    gen: SegmentField | ShotNoise
+    if kind is None:
+        gen = ShotNoise(CONFIG.shot_noise or ShotNoiseConfig(), clip.video)
+    else:
+        gen = SegmentField(kind, clip.video[None])
+        with torch.no_grad():
+            gen.jump.normal_(generator=seeded(2))
+    model = Segments(gen, clip.fps, (Candidate("fronts", True, Judgement(0.6, 0.9)),), 0)
+    model.save(tmp_path / "model")
+    again = Segments.load(tmp_path / "model")
+    assert (again.fps, again.candidates, again.taken, again.kind) == (model.fps, model.candidates, 0, model.kind)
+    assert again.shape == (3, 40, 32, 32)
+    one, two = (m.synthesize(70, rng=seeded(1)).video for m in (model, again))
+    assert torch.equal(one, two)
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"not a model")
+    with pytest.raises(InputError, match="damaged"):
+        Segments.load(tmp_path / "model")
+
+
+def test_large_frames_are_learnt_small_and_shown_large():
+    clip = rolling(40, 48)
+    small = reduced(clip.video, 32)
+    assert small.shape == (3, 40, 32, 32)
+    assert reduced(clip.video, 64) is clip.video
+    assert reduced(torch.ones(3, 2, 40, 80), 20).shape == (3, 2, 20, 40)
+    assert torch.allclose(small.mean(), clip.video.mean(), atol=1e-3)
+    training = SegmentsTraining(clip, replace(CONFIG, side=32), rng=seeded(0))
+    assert training.fields[0].frames.shape == (40, 3, 32, 32)
+    training.step()
+    full = training.full(training.fields[0])
+    assert isinstance(full, SegmentField)
+    assert full.frames.shape == (40, 3, 48, 48)
+    assert torch.equal(full.seam, training.fields[0].seam)
+    assert full.seam.any()
+    assert full.seam is not training.fields[0].seam, "the training may go on"
 
 
 def test_the_same_seed_learns_and_makes_the_same(monkeypatch: pytest.MonkeyPatch):

@@ -78,7 +78,9 @@ class Course:
         self.good: dict[str, Tensor] = {}
         monkeypatch.setattr(dyntex.coopnets.watchdog, "train", self.train)
 
-    def train(self, t: TrainState, *_: object, rng: torch.Generator, progress: object) -> Iterator[StepInfo]:
+    def train(
+        self, t: TrainState, *_: object, rng: torch.Generator, progress: object, ranks: object
+    ) -> Iterator[StepInfo]:
         while t.iteration < TINY.optimisation.iterations:
             t.iteration += 1
             self.scales.append(t.step_scale)

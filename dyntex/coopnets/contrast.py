@@ -17,7 +17,7 @@ from dyntex.networks.descriptor import Descriptor
 CROP = (12, 32, 32)
 """Frames, rows and columns of a crop, at most."""
 BATCH = 8
-"""Crops of the clip in an iteration. Of samples as many, and twice as many where they are of several generators."""
+"""Crops of the clip, and as many of the samples, in an iteration."""
 SMALL = 24
 """Frames with a shorter side than this need descriptors whose terms see less."""
 NOISE = 0.02
@@ -31,21 +31,20 @@ def convolutions(*layers: Layer) -> DescriptorConfig:
 
 
 def contrast(
-    des: Descriptor, seen: Tensor, made: Sequence[Tensor], *, noise: float = NOISE, rng: torch.Generator
+    des: Descriptor, seen: Tensor, made: Tensor, *, noise: float = NOISE, rng: torch.Generator
 ) -> tuple[Tensor, float]:
     """The logistic loss on noisy crops of the clip and of samples, and the difference of their mean logits.
 
     Args:
         des: whose terms are logits.
         seen: (1, C, T, H, W), the clip.
-        made: (n, C, T, H, W) each, equally many crops of each in the mean.
+        made: (n, C, T, H, W), the samples.
         noise: standard deviation of the noise on both kinds of crops, in [-1, 1].
         rng: on the clip's device.
     """
-    crop = torch.cat([crops([seen], BATCH, rng), crops(made, BATCH * min(2, len(made)), rng)])
+    crop = torch.cat([crops([seen], BATCH, rng), crops([made], BATCH, rng)])
     noisy = crop + noise * torch.randn(crop.shape, generator=rng, device=crop.device)
-    terms = des.local(noisy)
-    f_real, f_made = terms[:BATCH], terms[BATCH:]
+    f_real, f_made = des.local(noisy).chunk(2)
     loss = F.softplus(-f_real).mean() + F.softplus(f_made).mean()
     return loss, float((f_real.mean() - f_made.mean()).detach())
 

@@ -15,14 +15,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
+from pathlib import Path
 from typing import Literal, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dyntex.clip import Clip, concatenate
+from dyntex.coopnets.checkpoint import CONFIG, MODEL, load_json, load_tensors, make_folder, save_json, save_tensors
 from dyntex.coopnets.selection import Judgement, best, judge
+from dyntex.coopnets.state import check_tensors
 from dyntex.coopnets.tilting import TiltConfig, TiltInfo, draw, held_frames, tilt
+from dyntex.dataclass_json import from_json, to_json
 from dyntex.errors import InputError, UsageError
 from dyntex.method import Capabilities
 from dyntex.networks.segment_field import SegmentField, SegmentFieldConfig
@@ -30,6 +35,12 @@ from dyntex.runtime import full_speed
 from dyntex.textures.config import ShotNoiseConfig
 from dyntex.textures.shot_noise import ShotNoise
 
+LEAST_SECONDS = 20.0
+"""In less, nothing is trained."""
+TRAINING_SHARE = 0.6
+"""Of the seconds; the rest is for the decision."""
+SCHEMA_VERSION = 1
+"""Of ``config.json``."""
 MIN_FRAMES = 16
 MIN_SIDE = 12
 PLACES = "its regions have their places in the frame"
@@ -47,13 +58,15 @@ class SegmentsConfig:
         fields: regions that play segments, or time fronts. The first is taken where nothing is trained.
         shot_noise: frames mixed by noise, or None to leave them out.
         training: of each field.
-        judged: iterations of the critic that decides.
+        judged: iterations of the critics that decide.
+        side: pixels of the shorter side of the frames that are learnt from; larger ones are reduced to it.
     """
 
     fields: tuple[SegmentFieldConfig, ...] = (SegmentFieldConfig(), SegmentFieldConfig(regions=2, front=4))
     shot_noise: ShotNoiseConfig | None = dataclasses.field(default_factory=ShotNoiseConfig)
     training: TiltConfig = dataclasses.field(default_factory=TiltConfig)
-    judged: int = 1200
+    judged: int = 400
+    side: int = 64
 
 
 DEFAULT = SegmentsConfig()
@@ -121,7 +134,7 @@ class Segments:
             clip: at least 16 frames of 12x12 pixels.
             config: the generators and their training.
             rng: all randomness.
-            seconds: for all of it; by default as many as it takes.
+            seconds: for all of it, nearly; by default as many as it takes.
             on_step: told of every update of a descriptor.
 
         Raises:
@@ -137,15 +150,30 @@ class Segments:
             )
         training = SegmentsTraining(clip, config, rng=rng)
         began, longest = time.monotonic(), 0.0
+
+        def spent() -> float:
+            return time.monotonic() - began
+
         with full_speed():
-            for _ in range(0, config.training.iterations, config.training.every):
-                start = time.monotonic()
-                training.step(on_step)
-                longest = max(longest, time.monotonic() - start)
-                # The decision takes about as long as a step.
-                if seconds is not None and time.monotonic() - began + 2 * longest > seconds:
+            n_steps = config.training.iterations // config.training.every
+            if seconds is not None and seconds < LEAST_SECONDS:
+                n_steps = 0
+            for _ in range(n_steps):
+                start = spent()
+                if seconds is not None and start + longest > TRAINING_SHARE * seconds:
                     break
-            return cls(*training.decide())
+                training.step(on_step)
+                longest = max(longest, spent() - start)
+            return cls(*training.decide(seconds=None if seconds is None else seconds - spent()))
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(C, T, H, W) of the clip that it was fitted to."""
+        if isinstance(self.gen, SegmentField):
+            T, channels, height, width = self.gen.frames.shape
+            return channels, T, height, width
+        channels, height, width = self.gen.mean.shape
+        return channels, self.gen.taps, height, width
 
     @property
     def kind(self) -> Kind:
@@ -194,6 +222,52 @@ class Segments:
         self.capabilities().require("predict", asked="a prediction", method="segments")
         raise AssertionError("the requirement above is never met")
 
+    def save(self, folder: str | Path) -> None:
+        """Write ``model.safetensors`` and ``config.json``."""
+        folder = make_folder(Path(folder))
+        save_tensors(folder / MODEL, self.gen.state_dict())
+        about = {
+            "schema_version": SCHEMA_VERSION,
+            "method": "segments",
+            "shape": list(self.shape),
+            "fps": str(self.fps),
+            "kind": self.kind,
+            "config": to_json(self.gen.config),
+            "candidates": to_json(self.candidates),
+            "taken": self.taken,
+        }
+        save_json(folder / CONFIG, about)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            InputError: the folder is no such model, or its files are damaged or do not belong together.
+        """
+        folder = Path(folder)
+        about = load_json(folder / CONFIG)
+        if not isinstance(about, dict) or about.get("schema_version") != SCHEMA_VERSION:
+            raise InputError(
+                f"{folder / CONFIG} is not the config of a dyntex model of version {SCHEMA_VERSION}: train it again "
+                "with this version"
+            )
+        where = str(folder / CONFIG)
+        channels, n_frames, height, width = about["shape"]
+        gen: SegmentField | ShotNoise
+        with torch.device("meta"):
+            if about["kind"] == "shot-noise":
+                config = from_json(about["config"], ShotNoiseConfig, where=where)
+                gen = ShotNoise(config, torch.empty(channels, n_frames, height, width))
+            else:
+                field = from_json(about["config"], SegmentFieldConfig, where=where)
+                gen = SegmentField(field, torch.empty(1, channels, n_frames, height, width))
+        tensors = load_tensors(folder / MODEL)
+        check_tensors(tensors, gen.state_dict(), str(folder / MODEL))
+        gen.load_state_dict(tensors, assign=True)
+        candidates = tuple(from_json(each, Candidate, where=where) for each in about["candidates"])
+        return cls(gen.eval(), Fraction(about["fps"]), candidates, about["taken"])
+
 
 class SegmentsTraining:
     """All generators of a config in training.
@@ -207,10 +281,11 @@ class SegmentsTraining:
     def __init__(self, clip: Clip, config: SegmentsConfig, *, rng: torch.Generator) -> None:
         self.clip, self.config = clip, config
         self.rng = torch.Generator().manual_seed(int(torch.randint(2**31, (1,), generator=rng, device=rng.device)))
-        y_obs = clip.video[None]
-        self.untrained = [SegmentField(field, y_obs) for field in config.fields]
+        # Which frames go together is seen on small ones as well, and a large clip takes no longer to learn.
+        self.y_obs = reduced(clip.video, config.side)[None]
+        self.untrained = [SegmentField(field, self.y_obs) for field in config.fields]
         self.fields = [copy.deepcopy(gen) for gen in self.untrained]
-        self._trainings = [tilt(gen, y_obs, config.training, rng=self.rng) for gen in self.fields]
+        self._trainings = [tilt(gen, self.y_obs, config.training, rng=self.rng) for gen in self.fields]
 
     def step(self, on_step: Callable[[TiltInfo], None] = lambda _info: None) -> None:
         """``config.training.every`` updates of every descriptor, and a step of the potentials that it teaches."""
@@ -218,32 +293,55 @@ class SegmentsTraining:
             for info in islice(training, self.config.training.every):
                 on_step(info)
 
-    def decide(self) -> tuple[SegmentField | ShotNoise, Fraction, tuple[Candidate, ...], int]:
-        """The generator that a critic can least tell from the clip, and the other attributes of :class:`Segments`."""
-        fps, y_obs = self.clip.fps, self.clip.video[None]
+    def decide(
+        self, *, seconds: float | None = None
+    ) -> tuple[SegmentField | ShotNoise, Fraction, tuple[Candidate, ...], int]:
+        """The generator that a critic can least tell from the clip, and the other attributes of :class:`Segments`.
+
+        Args:
+            seconds: for the critic, at most.
+        """
         trained = [gen for gen in self.fields if gen.trained]
         if not trained:
-            return self.untrained[0].eval(), fps, (), 0
+            return self.full(self.untrained[0]), self.clip.fps, (), 0
         n_seen = self.clip.n_frames - held_frames(self.clip.n_frames)
-        seen, held = y_obs[:, :, :n_seen], y_obs[:, :, n_seen:]
+        seen, held = self.y_obs[:, :, :n_seen], self.y_obs[:, :, n_seen:]
         gens: list[SegmentField | ShotNoise] = [*self.untrained, *trained]
-        draws = [_draws(gen, n_seen, self.rng) for gen in gens]
         if self.config.shot_noise is not None:
-            gens.append(ShotNoise(fitting(self.config.shot_noise, self.clip.n_frames), y_obs[0]))
             # Its samples show all frames that it was fitted to.
-            draws.append(_draws(ShotNoise(fitting(self.config.shot_noise, n_seen), seen[0]), n_seen, self.rng))
+            gens.append(ShotNoise(fitting(self.config.shot_noise, n_seen), seen[0]))
         judgements = judge(
-            draws,
+            [_draws(gen, n_seen, self.rng) for gen in gens],
             seen,
             held,
             iterations=self.config.judged,
+            seconds=seconds,
             precision=self.config.training.precision,
             rng=self.rng,
         )
-        found = [Candidate(*_described(gen), judgement) for gen, judgement in zip(gens, judgements, strict=True)]
-        taken = best(judgements)
-        # A copy: the training may go on.
-        return copy.deepcopy(gens[taken]).eval(), fps, tuple(found), taken
+        candidates = [Candidate(*_described(gen), judgement) for gen, judgement in zip(gens, judgements, strict=True)]
+        # Mixed frames, which nothing tears, unless another is clearly better.
+        taken = best(judgements, incumbent=len(gens) - 1 if self.config.shot_noise is not None else None)
+        return self.full(gens[taken]), self.clip.fps, tuple(candidates), taken
+
+    def full(self, gen: SegmentField | ShotNoise) -> SegmentField | ShotNoise:
+        """The same with all of the clip's frames, at their size."""
+        if isinstance(gen, ShotNoise):
+            assert self.config.shot_noise is not None
+            return ShotNoise(fitting(self.config.shot_noise, self.clip.n_frames), self.clip.video).eval()
+        other = SegmentField(gen.config, self.clip.video[None])
+        other.load_state_dict({name: value.clone() for name, value in gen.named_parameters()}, strict=False)
+        return other.eval()
+
+
+def reduced(video: Tensor, side: int) -> Tensor:
+    """A video (C, T, H, W) with its shorter side at most ``side``, each pixel the mean of those that it stands for."""
+    height, width = video.shape[2:]
+    factor = min(height, width) / side
+    if factor <= 1.0:
+        return video
+    size = (max(1, round(height / factor)), max(1, round(width / factor)))
+    return F.interpolate(video.transpose(0, 1), size, mode="area").transpose(0, 1)
 
 
 def _described(gen: SegmentField | ShotNoise) -> tuple[Kind, bool]:

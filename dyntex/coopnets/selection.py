@@ -1,5 +1,5 @@
-"""Which of several generators is taken: the one that a critic, fresh and of another shape than any descriptor that
-learns, can least tell from the clip.
+"""Which of several generators is taken: the one that a critic can least tell from the clip, a fresh one of another
+shape than any descriptor that learns.
 
 It keeps training honest inside the product. Untrained generators are among the candidates, so training is never worse
 than not training, as far as the critic sees; and generators that only replay the clip, which no critic could tell from
@@ -8,6 +8,7 @@ it, are left out.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,9 +22,11 @@ from dyntex.textures.novelty import novelty
 
 ASKED = 192
 """Crops of each kind in the examination."""
-LEARNT, EXAMINED = 5, 4
-"""Samples of each candidate that the critic learns from, and others that it is asked about."""
-NOVEL = 0.3
+LEARNT, EXAMINED = 6, 4
+"""Samples of a candidate that its critic learns from, and others that it is asked about."""
+MARGIN = 0.15
+"""By so much an AUC has to be lower to count: two fresh critics of one generator differ by up to .1."""
+NOVEL = 0.45
 """The novelty that a candidate needs, as a share of that of the clip's held frames."""
 CRITIC = convolutions(
     Layer(24, (5, 4, 4), (1, 2, 2), padding="valid", activation="silu"),
@@ -42,7 +45,7 @@ Draw = Callable[[int], Tensor]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the critic says of a candidate.
+    """What its critic says of a candidate.
 
     Attributes:
         auc: the probability that a crop of the clip gets a higher logit than one of its samples: .5 where the critic
@@ -60,50 +63,63 @@ def judge(
     held: Tensor,
     *,
     iterations: int,
+    seconds: float | None = None,
     precision: Precision = "fp32",
     rng: torch.Generator,
 ) -> list[Judgement]:
-    """One critic learns to tell the clip from the samples of all candidates alike, and is asked about others of each.
+    """For every candidate a critic learns to tell the clip from its samples, and is asked about others of it.
+
+    All critics begin with the same weights and see the same crops of the clip: they differ in the samples alone.
 
     Args:
         candidates: their samples must not show the held frames.
         seen: (1, C, T, H, W), the clip without
-        held: (1, C, T', H, W), its last frames. The critic does not learn from them, and is asked about them too.
-        iterations: of the critic.
-        precision: of its convolutions.
+        held: (1, C, T', H, W), its last frames. No critic learns from them; half of the questions are about them.
+        iterations: of each critic.
+        seconds: for all critics to learn, at most.
+        precision: of their convolutions.
         rng: on the CPU.
     """
-    learnt = [draw(LEARNT) for draw in candidates]
-    examined = [draw(EXAMINED) for draw in candidates]
     shape = CRITIC if min(seen.shape[3:]) >= SMALL else SMALL_CRITIC
-    critic = Descriptor(shape, (seen.shape[1], *CROP), rng=rng, precision=precision)
-    critic.fit_reference(seen)
-    adam = torch.optim.Adam(critic.parameters(), 1e-3, fused=True)
-    with torch.enable_grad():
-        for _ in range(iterations):
-            loss, _ = contrast(critic, seen, learnt, rng=rng)
-            adam.zero_grad()
-            torch.autograd.backward(loss)
-            adam.step()
-    real = [seen, held] if held.shape[2] >= min(CROP[0], seen.shape[2]) else [seen]
     yardstick = novelty(held, seen[0])
-    with torch.no_grad():
-        answers = critic.local(crops(real, ASKED, rng)).mean((1, 2, 3))
-        return [
-            Judgement(
-                auc(answers, critic.local(crops([samples], ASKED, rng)).mean((1, 2, 3))),
-                novelty(samples, seen[0]) / max(yardstick, 1e-9),
-            )
-            for samples in examined
-        ]
+    real = [seen, held] if held.shape[2] >= min(CROP[0], seen.shape[2]) else [seen]
+    seed = int(torch.randint(2**31, (1,), generator=rng))
+    found = []
+    for draw in candidates:
+        learnt, examined = draw(LEARNT), draw(EXAMINED)
+        common = torch.Generator().manual_seed(seed)
+        critic = Descriptor(shape, (seen.shape[1], *CROP), rng=common, precision=precision)
+        critic.fit_reference(seen)
+        adam = torch.optim.Adam(critic.parameters(), 1e-3, fused=True)
+        began = time.monotonic()
+        with torch.enable_grad():
+            for _ in range(iterations):
+                if seconds is not None and time.monotonic() - began > seconds / len(candidates):
+                    break
+                loss, _ = contrast(critic, seen, learnt, rng=common)
+                adam.zero_grad()
+                torch.autograd.backward(loss)
+                adam.step()
+        with torch.no_grad():
+            answers = [critic.local(crops(ys, ASKED, common)).mean((1, 2, 3)) for ys in (real, [examined])]
+        found.append(Judgement(auc(*answers), novelty(examined, seen[0]) / max(yardstick, 1e-9)))
+    return found
 
 
-def best(judgements: Sequence[Judgement]) -> int:
-    """Of the candidates that are new enough, the one with the lowest AUC; of none, the newest."""
+def best(judgements: Sequence[Judgement], *, incumbent: int | None = None) -> int:
+    """Of the candidates that are new enough, the one with the lowest AUC; of none, the newest.
+
+    Args:
+        judgements: of the candidates.
+        incumbent: the one that is taken unless another's AUC is lower by :data:`MARGIN`.
+    """
     enough = [i for i, j in enumerate(judgements) if j.novelty >= NOVEL]
     if not enough:
         return max(range(len(judgements)), key=lambda i: judgements[i].novelty)
-    return min(enough, key=lambda i: judgements[i].auc)
+    lowest = min(enough, key=lambda i: judgements[i].auc)
+    if incumbent in enough and judgements[lowest].auc > judgements[incumbent].auc - MARGIN:
+        return incumbent
+    return lowest
 
 
 def auc(real: Tensor, made: Tensor) -> float:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -31,6 +31,7 @@ from dyntex.coopnets.potentials import jump_logits, seam_logits
 from dyntex.networks.architecture import Layer, Precision
 from dyntex.networks.descriptor import Descriptor
 from dyntex.networks.segment_field import SegmentField
+from dyntex.runtime import fast_precision
 from dyntex.textures.novelty import novelty
 
 STEPS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
@@ -71,7 +72,7 @@ class TiltConfig:
     lr_des: float = 1e-3
     data_noise: float = 0.02
     novelty: float = 0.75
-    precision: Precision = "fp32"
+    precision: Precision = field(default_factory=fast_precision)
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def tilt(gen: SegmentField, y_obs: Tensor, config: TiltConfig, *, rng: torch.Gen
     y_rev = draw(gen, config.n_chains, seen.shape[2], rng=rng)
     for iteration in range(1, config.iterations + 1):
         # D2: the descriptor learns to tell the clip from the samples
-        loss, gap = contrast(des, seen, [y_rev], noise=config.data_noise, rng=rng)
+        loss, gap = contrast(des, seen, y_rev, noise=config.data_noise, rng=rng)
         adam.zero_grad()
         torch.autograd.backward(loss)
         adam.step()

@@ -67,7 +67,7 @@ class SegmentField(nn.Module):
 
     Args:
         config: regions and segments.
-        y_obs: (1, C, T, H, W), the observed clip.
+        y_obs: (1, C, T, H, W), the observed clip; or a shape alone (on the meta device), where a file fills it in.
 
     Raises:
         InputError: the clip is too short.
@@ -92,14 +92,14 @@ class SegmentField(nn.Module):
         self.shown = 0  # frames that segments are taken from; 0 for all
         self.register_buffer("frames", torch.zeros(T, channels, height, width))
         self.register_buffer("weights", torch.zeros(n * n, height, width))
-        self.register_buffer("nearness", torch.zeros(n * n, height, width), persistent=False)
+        self.register_buffer("nearness", torch.zeros(n * n, height, width))
         self.seam = nn.Parameter(torch.zeros(len(self.edges), T, T))
         self.jump = nn.Parameter(torch.zeros(n * n, T + 1, T + 1))
-        self.frames.copy_(y_obs[0].transpose(0, 1))
-        windows = overlapping(height, width, n) ** 2
-        self.nearness.copy_(windows)
-        sharp = windows**config.sharpness
-        self.weights.copy_(sharp / sharp.sum(0))
+        if not y_obs.is_meta:
+            self.frames.copy_(y_obs[0].transpose(0, 1))
+            self.nearness.copy_(overlapping(height, width, n) ** 2)
+            sharp = self.nearness**config.sharpness
+            self.weights.copy_(sharp / sharp.sum(0))
 
     @property
     def trained(self) -> bool:
