@@ -178,7 +178,7 @@ def test_fit_stops_when_asked(clip: Clip):
         dyntex.fit(clip, progress=Stops())
 
 
-# segments trains for half a minute even on the smallest clip: tests/test_tilting.py has its own, shorter trainings.
+# segments trains for half a minute even on the smallest clip: tests/test_segments_command.py has shorter trainings.
 @pytest.mark.parametrize("name", sorted(set(dyntex.METHODS) - {"coop", "segments"}))
 def test_fit_takes_every_method(name: str):
     clip = make("ripples", size=16, n_frames=24, seed=1)
@@ -189,6 +189,8 @@ def test_fit_takes_every_method(name: str):
     assert torch.equal(one.video, other.video)
     with pytest.raises(UsageError, match=f"--method {name} takes none of .*: leave them out"):
         dyntex.fit(clip, method=name, iterations=3)
+    with pytest.raises(UsageError, match=f"--method {name} takes neither budget nor quality"):
+        dyntex.fit(clip, method=name, budget=30)
     with pytest.raises(UsageError, match="a set of clips"):
         dyntex.fit([clip, clip], method=name)
 

@@ -200,7 +200,8 @@ def test_a_model_loops_by_the_generator_and_sample_tells_its_own_percentiles(tau
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--loop", "--frames", 10), "loop of 10 frames is too short for preset 'fast'"),
+        (("--loop", "--preset", "fast", "--frames", 10), "loop of 10 frames is too short for preset 'fast'"),
+        (("--loop", "--frames", 2), "2 frames has no motion to close"),
         (("--loop", "--method", "kpcr"), "--loop is not possible with --method kpcr, because its law is not linear"),
         (("--loop", "--method", "lds", "--frames", 2), "2 frames has no motion to close"),
         (("--tile", "x"), "--tile x is not possible with preset 'fast', because it learns what belongs where"),

@@ -157,7 +157,18 @@ def _few(folder: Path) -> Path:
 
 
 def test_a_budget_too_small_to_teach_is_said_and_the_result_made(tmp_path: Path):
-    made = done("synthesize", "example:flame", "-o", tmp_path / "a.npy", *TINY[:-2], "--budget", 0.001, "--json")
+    made = done(
+        "synthesize",
+        "example:flame",
+        "-o",
+        tmp_path / "a.npy",
+        *TINY[:-2],
+        "--method",
+        "coop",
+        "--budget",
+        0.001,
+        "--json",
+    )
     assert made.json["iterations"] == 0
     assert "0.001 s leave no time for training: the networks are used untrained" in made.err
     assert np.load(tmp_path / "a.npy").shape == (16, 16, 16, 3)

@@ -56,7 +56,7 @@ def lamp(n_frames: int = 64, side: int = 32) -> Clip:
 
 def test_what_can_be_mixed_is_learnt():
     found = recommend(gaussian())
-    assert found.method == "coop"
+    assert found.method == "shot-noise"
     assert found.mixing == pytest.approx(1.0, abs=0.25)
 
 
@@ -80,7 +80,8 @@ def test_what_turns_as_a_whole_is_shown_again_if_it_comes_round_and_else_made_of
 
 
 @pytest.mark.parametrize(
-    ("name", "method"), [("flag", "patch-nn"), ("flame", "coop"), ("ripples", "coop"), ("clouds", "coop")]
+    ("name", "method"),
+    [("flag", "patch-nn"), ("flame", "shot-noise"), ("ripples", "shot-noise"), ("clouds", "shot-noise")],
 )
 def test_examples(name: str, method: str):
     found = recommend(read_clip(f"example:{name}", size=64, n_frames=64))
@@ -116,7 +117,7 @@ def test_what_cannot_be_measured_is_shown_again_and_said():
     for found, word in ((still, "nothing moves"), (short, "15 frames are too few")):
         assert (found.method, found.mixing, found.return_cost) == ("video-texture", None, None)
         assert word in found.reason
-    assert recommend(gaussian(16)).method == "coop"
+    assert recommend(gaussian(16)).method == "shot-noise"
     with pytest.raises(InputError, match="1 frame"):
         recommend(gaussian(1))
 
@@ -137,23 +138,27 @@ def lamp_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_info_recommends_and_auto_takes_it(lamp_file: Path, tmp_path: Path):
+def test_info_recommends_and_a_draft_takes_it(lamp_file: Path, tmp_path: Path):
     about = done("info", lamp_file, "--no-measure", "--json").json["recommended"]
     assert about["method"] == "video-texture"
     assert about["mixing"] > 2.2
     said = done("info", lamp_file, "--no-measure").out
-    assert "recommended: --method video-texture: it moves as a whole and comes back" in said
+    assert "without training --method video-texture: it moves as a whole and comes back" in said
     assert f"mixed frames are {about['mixing']} times as foreign" in said
-    outcome = done("synthesize", lamp_file, "-o", tmp_path / "a.npy", "--method", "auto", "--size", 16, "--json")
+    outcome = done("synthesize", lamp_file, "-o", tmp_path / "a.npy", "--quality", "draft", "--size", 16, "--json")
     assert outcome.json["preset"] == "video-texture"
     assert "--method auto takes video-texture: it moves as a whole" in outcome.err
 
 
 def test_auto_takes_what_the_other_options_need(lamp_file: Path, tmp_path: Path):
-    assert choose_method(lamp_file, training=True)[0] == choose_method(lamp_file, tile=True)[0] == "coop"
-    assert choose_method(lamp())[0] == "video-texture"
+    assert (
+        choose_method(lamp_file, networks=True)[0] == choose_method(lamp_file, networks=True, draft=True)[0] == "coop"
+    )
+    assert choose_method(lamp())[0] == "segments"
+    assert choose_method(lamp(), draft=True)[0] == "video-texture"
+    assert choose_method(lamp().segment(0, 12))[0] == "video-texture", "too short for segments"
     assert choose_method(lamp().segment(0, 1))[0] == "coop"
-    outcome = dyntex("synthesize", tmp_path / "none.mp4", "-o", tmp_path / "a.mp4", "--method", "auto")
+    outcome = dyntex("synthesize", tmp_path / "none.mp4", "-o", tmp_path / "a.mp4")
     assert outcome.code == 3
     assert "none.mp4" in outcome.err
     assert list(tmp_path.iterdir()) == []

@@ -179,7 +179,7 @@ def test_a_clip_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     write_video(tmp_path / "source.mp4", noise(20, 48, 64))
     facts = examine(tmp_path, "source.mp4", monkeypatch)
     assert (facts["width"], facts["height"], facts["n_frames"]) == (64, 48, 20)
-    assert facts["recommended"]["method"] in ("coop", "video-texture", "patch-nn")
+    assert facts["recommended"]["method"] in ("shot-noise", "video-texture", "patch-nn")
     assert facts["shown_frames"] == 20
     assert (tmp_path / "poster.png").read_bytes().startswith(b"\x89PNG")
     assert b"ftyp" in (tmp_path / "shown.mp4").read_bytes()[:16]

@@ -47,13 +47,17 @@ def _show(about: dict[str, Any]) -> None:
                 "brightness by {brightness} standard deviations".format(**value)
             )
         elif key == "recommended":
-            print(f"recommended: --method {value['method']}: {value['reason']}")
+            print(f"recommended: the default; without training --method {value['method']}: {value['reason']}")
             if value["mixing"] is not None:
                 print(
                     "mixed frames are {mixing} times as foreign to the clip as its own; a jump costs {return_cost} of "
                     "the distance of any two frames".format(**value)
                 )
-        elif key not in ("cost", "schema_version") and value not in ("", None, {}) and (key, value) not in USUAL:
+        elif (
+            key not in ("cost", "schema_version", "candidates", "taken")
+            and value not in ("", None, {})
+            and (key, value) not in USUAL
+        ):
             print(f"{key.replace('_', ' ')}: {', '.join(value) if isinstance(value, tuple) else value}")
     for row in about.get("cost", []):
         if "problem" in row:

@@ -27,10 +27,11 @@ def synthesize(
     method: Annotated[
         str,
         typer.Option(
-            help="coop (cooperative training); segments; or without training: shot-noise, lds, fft-lds, hosvd, kpcr, "
-            "video-texture, patch-nn; or auto: what dyntex info recommends."
+            help="Trained: segments (the clip's own frames, put together anew), coop (cooperative networks, for sets, "
+            "images, tiles and presets). Not trained: shot-noise, lds, fft-lds, hosvd, kpcr, video-texture, patch-nn. "
+            "auto: segments, or coop where another option asks for it."
         ),
-    ] = "coop",
+    ] = "auto",
     preset: options.Preset = None,
     config: options.Config = None,
     iterations: options.Iterations = None,

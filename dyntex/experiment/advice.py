@@ -6,7 +6,8 @@ from pathlib import Path
 
 from dyntex.clip import Clip
 from dyntex.coopnets.presets import FAST
-from dyntex.experiment.methods import COOP
+from dyntex.coopnets.segments import MIN_FRAMES, MIN_SIDE
+from dyntex.experiment.methods import COOP, SEGMENTS
 from dyntex.media import is_set, probe, read_clip
 from dyntex.textures.recommend import Recommendation, recommend
 
@@ -21,22 +22,22 @@ def choose_method(
     *,
     start: int = 0,
     n_frames: int | None = None,
-    training: bool = False,
-    tile: bool = False,
-) -> tuple[str, str]:
-    """The method for ``--method auto``, and why.
+    networks: bool = False,
+    draft: bool = False,
+) -> tuple[str, str | None]:
+    """The method for ``--method auto``, and why, where that does not follow from what was asked.
 
     Args:
         source: to be learnt.
         start, n_frames: which frames of it; by default as many as the default preset learns.
-        training: whether options were given that only cooperative training has.
-        tile: whether the result is to be tiled.
+        networks: whether something is asked that only cooperative networks have.
+        draft: whether nothing may be trained.
 
     Raises:
         InputError: the source cannot be read.
     """
-    if training or tile:
-        return COOP, f"--method auto takes {COOP}, the only method that has what the other options ask for"
+    if networks:
+        return COOP, None
     if isinstance(source, Clip):
         clip = source.segment(start, min(n_frames or source.n_frames, source.n_frames - start))
     elif is_set(str(source)) or probe(str(source)).n_frames == 1:
@@ -45,6 +46,8 @@ def choose_method(
         clip = read_clip(str(source), size=SIDE, start=start, n_frames=n_frames or FAST.data.n_frames)
     if clip.n_frames == 1:
         return COOP, f"--method auto takes {COOP}: there is one frame to learn from"
+    if not draft and clip.n_frames >= MIN_FRAMES and min(clip.height, clip.width) >= MIN_SIDE:
+        return SEGMENTS, f"--method auto takes {SEGMENTS}, whose generator is chosen by a critic"
     found = recommend(clip)
     return found.method, f"--method auto takes {found.method}: {in_words(found)}"
 

@@ -13,9 +13,12 @@ from dyntex.clip import Clip
 from dyntex.conditions import Labels, from_json
 from dyntex.coopnets.checkpoint import MODEL
 from dyntex.coopnets.presets import FAST, PRESETS, preset
+from dyntex.coopnets.segments import Segments
+from dyntex.dataclass_json import to_json
 from dyntex.experiment.checks import check_numbers
 from dyntex.experiment.estimate import estimate
 from dyntex.experiment.progress import SILENT, Progress
+from dyntex.experiment.segments import verdict
 from dyntex.experiment.session import SCHEMA_VERSION
 from dyntex.experiment.settings import choose_size, load_model, model_of
 from dyntex.media import probe, read_clip
@@ -99,6 +102,8 @@ def _recommended(clip: Clip) -> dict[str, Any]:
 
 def _model(folder: Path) -> dict[str, Any]:
     model = load_model(folder, device=torch.device("cpu"))
+    if isinstance(model, Segments):
+        return _segments(model)
     channels, n_frames, height, width = model.shape
     return {
         "kind": "model",
@@ -114,6 +119,25 @@ def _model(folder: Path) -> dict[str, Any]:
             "descriptor": sum(p.numel() for p in model.des.parameters()),
             "generator": sum(p.numel() for p in model.gen.parameters()),
         },
+    }
+
+
+def _segments(model: Segments) -> dict[str, Any]:
+    channels, n_frames, height, width = model.shape
+    return {
+        "kind": "model",
+        "method": "segments",
+        "generator": model.kind,
+        "candidates": [to_json(candidate) for candidate in model.candidates],
+        "taken": model.taken,
+        "decision": verdict(model),
+        "channels": channels,
+        "n_frames": n_frames,
+        "height": height,
+        "width": width,
+        "fps": float(model.fps),
+        "condition": None,
+        "parameters": {"generator": model.n_parameters},
     }
 
 

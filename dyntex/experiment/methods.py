@@ -11,9 +11,12 @@ from dyntex.errors import UsageError, suggest
 from dyntex.method import Method
 
 COOP = "coop"
-"""The name of cooperative training, the one method that has presets, iterations and models to save."""
+"""The name of cooperative training of networks, the one method that has presets, iterations and checkpoints."""
 
-METHODS: Mapping[str, type[Method]] = {COOP: CoopNets, "segments": Segments, **BASELINES}
+SEGMENTS = "segments"
+"""The name of the method that is trained with no more than a time to spend."""
+
+METHODS: Mapping[str, type[Method]] = {COOP: CoopNets, SEGMENTS: Segments, **BASELINES}
 """The class of each method; ``METHODS[name].capabilities()`` says what it can do."""
 
 
@@ -26,4 +29,23 @@ def check_method(name: str) -> None:
     if name not in METHODS:
         raise UsageError(
             f"there is no method {name!r}{suggest(name, METHODS)}; the methods are {', '.join(METHODS)}, and auto"
+        )
+
+
+def check_options(
+    method: str, *, resume: bool, save_model: object, iterations: int | None, allowed: float | None
+) -> None:
+    """Refuse options of trained methods where they are given to another one.
+
+    Raises:
+        UsageError: the message names them.
+    """
+    if method == SEGMENTS and (resume or iterations):
+        raise UsageError(
+            "--method segments takes neither --resume nor --iterations: give --quality or --budget, or --method coop"
+        )
+    if method not in (COOP, SEGMENTS) and (resume or save_model or allowed or iterations):
+        raise UsageError(
+            f"--method {method} takes none of --resume, --save-model, --iterations, --budget, --quality: leave them "
+            "out, or use --method coop"
         )

@@ -12,6 +12,7 @@ from torch import Tensor
 from dyntex.clip import Clip
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.record import StepInfo
+from dyntex.coopnets.segments import Segments
 from dyntex.errors import InputError, UsageError, suggest
 from dyntex.experiment.checks import check_numbers, only_one
 from dyntex.experiment.conditioning import Conditioning
@@ -102,6 +103,10 @@ def recover(
     with full_speed():
         place = choose_device(device)
         fitted = model if isinstance(model, CoopNets) or model is None else load_model(Path(model), device=place)
+        if isinstance(fitted, Segments):
+            raise UsageError(
+                f"--model {model} plays segments of its own clip, and completes no other: use a model of --preset fast"
+            )
         session = Session(damaged, chosen, seed, place, progress, watch)
         with watch.timed("read"):
             clip = _read(damaged, progress)

@@ -7,10 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from dyntex.clip import Clip, concatenate
 from dyntex.coopnets.interpolation import check_images, latent
 from dyntex.coopnets.interpolation import interpolate as path_between
 from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.presets import FAST
+from dyntex.coopnets.segments import Segments
+from dyntex.errors import UsageError
 from dyntex.experiment.boundaries import Boundaries, keep_ends
 from dyntex.experiment.budget import revision_cost
 from dyntex.experiment.checks import as_size, check_interpolation, check_length, check_numbers, frames_asked
@@ -25,7 +30,7 @@ from dyntex.runtime import choose_device, full_speed
 
 
 def sample(
-    model: str | Path | CoopNets,
+    model: str | Path | CoopNets | Segments,
     out: str | Path,
     *,
     frames: int | None = None,
@@ -87,7 +92,20 @@ def sample(
     )
     with full_speed():
         with watch.timed("read"):
-            fitted = model if isinstance(model, CoopNets) else load_model(Path(model), device=choose_device(device))
+            place = None if isinstance(model, CoopNets | Segments) else str(model)
+            fitted = (
+                model
+                if isinstance(model, CoopNets | Segments)
+                else load_model(Path(model), device=choose_device(device))
+            )
+            if isinstance(fitted, Segments):
+                _check_segments(
+                    ends, langevin_steps=langevin_steps, interpolate=interpolate, size=wanted, label=label, text=text,
+                    sketch=sketch,
+                )  # fmt: skip
+                asked = output.n_frames(frames_asked(frames, seconds, fitted.fps))
+                session = Session("the model", FAST, seed, torch.device("cpu"), progress, watch)
+                return _sample_segments(session, fitted, output, ends, n_frames=asked or fitted.shape[1], model=place)
             ends.check(fitted.config)
             if interpolate is not None:
                 check_images(fitted)
@@ -137,8 +155,46 @@ def sample(
         size=fitted.shape[2:],
         n_frames=n_frames,
         iterations=fitted.iterations,
-        model=None if isinstance(model, CoopNets) else str(model),
+        model=place,
         revision=revision,
         seam=ends.measure(made, None, progress),
     )
+    return Result(output.place, made, fitted, facts)
+
+
+def _check_segments(ends: Boundaries, **asked: object) -> None:
+    """Refuse what a model of segments cannot do."""
+    for name, value in asked.items():
+        if value is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"{option} is for models of cooperative networks, and this one plays segments: leave it out"
+            )
+    ends.check_method("segments")
+
+
+def _sample_segments(
+    session: Session, fitted: Segments, output: Output, ends: Boundaries, *, n_frames: int, model: str | None
+) -> Result:
+    output.check(fitted.shape, n_frames=n_frames, fps=fitted.fps)
+    ends.check_length(n_frames, None)
+    session.progress.say(f"synthesizing {n_frames} frames")
+    settings = session.settings() | {"preset": "segments", "iterations": None} | ends.settings()
+    parts: list[Clip] = []
+    watch = session.watch
+    with watch.timed("write"):
+        chunks = fitted.stream(n_frames, rng=session.rng("synthesize"), loop=ends.loop)
+        timed = watch.timed_chunks(keep_ends(chunks, parts, min(n_frames, fitted.shape[1])))
+        output.write(timed, n_frames=n_frames, settings=settings, progress=session.progress)
+    watch.seconds["write"] = round(watch.seconds["write"] - watch.seconds["synthesize"], 3)
+    made = concatenate(parts)
+    facts = session.facts(
+        output=output.place,
+        fps=fitted.fps,
+        size=fitted.shape[2:],
+        n_frames=n_frames,
+        model=model,
+        revision=None,
+        seam=ends.measure(made, None, session.progress),
+    ) | {"preset": "segments", "iterations": None}
     return Result(output.place, made, fitted, facts)

@@ -12,6 +12,7 @@ from dyntex.coopnets.checkpoint import CONFIG, load_json
 from dyntex.coopnets.config import GROUPS, CoopConfig, from_json, to_json
 from dyntex.coopnets.model import CoopNets
 from dyntex.coopnets.presets import PRESETS, preset
+from dyntex.coopnets.segments import Segments
 from dyntex.errors import InputError, UsageError
 from dyntex.experiment.checks import MIN_SIDE, check_numbers, only_one
 from dyntex.media import probe
@@ -112,8 +113,8 @@ def model_of(folder: Path) -> Path:
     return inside if os.path.isfile(inside / CONFIG) else folder  # False, not an error, for names that are too long
 
 
-def load_model(folder: Path, *, device: torch.device) -> CoopNets:
-    """The model that a folder holds, as :meth:`CoopNets.save` wrote it.
+def load_model(folder: Path, *, device: torch.device) -> CoopNets | Segments:
+    """The model that a folder holds, as ``save`` wrote it.
 
     Raises:
         InputError: the folder holds no model, or its files are damaged or do not belong together.
@@ -122,6 +123,9 @@ def load_model(folder: Path, *, device: torch.device) -> CoopNets:
         raise InputError(f"{folder} is not a model folder: give one that train or synthesize saved")
     folder = model_of(folder)
     try:
+        about = load_json(folder / CONFIG)
+        if isinstance(about, dict) and about.get("method") == "segments":
+            return Segments.load(folder)
         return CoopNets.load(folder, device=device)
     except UsageError as error:
         raise InputError(f"{error}: the model was made by another version or changed by hand") from error

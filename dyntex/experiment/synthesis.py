@@ -10,18 +10,18 @@ from typing import Any
 from dyntex.clip import Clip, concatenate
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
-from dyntex.errors import UsageError
 from dyntex.experiment.advice import AUTO, choose_method
 from dyntex.experiment.boundaries import Boundaries, keep_ends
 from dyntex.experiment.budget import rehearse, seconds_allowed
 from dyntex.experiment.bundle import finish_bundle, remove_bundle
 from dyntex.experiment.checks import as_size, check_length, check_numbers, frames_asked
-from dyntex.experiment.methods import COOP, METHODS, check_method
+from dyntex.experiment.methods import COOP, METHODS, SEGMENTS, check_method, check_options
 from dyntex.experiment.output import Output, model_kept
 from dyntex.experiment.progress import SILENT, Progress, Stopwatch
 from dyntex.experiment.redact import without_folders
 from dyntex.experiment.run import Run
 from dyntex.experiment.scoring import Scorer
+from dyntex.experiment.segments import facts_of, fit_segments
 from dyntex.experiment.session import (
     PrecisionName,
     Result,
@@ -54,7 +54,7 @@ def synthesize(
     grid: str | Grid | None = None,
     start: int = 0,
     clip_frames: int | None = None,
-    method: str = COOP,
+    method: str = AUTO,
     preset: str | None = None,
     config: CoopConfig | str | Path | None = None,
     iterations: int | None = None,
@@ -90,7 +90,9 @@ def synthesize(
         grid: rows and columns of a sprite sheet, ``"4x8"`` or (4, 8).
         start: first frame of the source to learn from.
         clip_frames: number of frames to learn from; by default the preset's, or all of a clip in memory.
-        method: one of :data:`dyntex.METHODS`, or ``"auto"``, the one that :func:`dyntex.describe` recommends.
+        method: one of :data:`dyntex.METHODS`; or ``"auto"``: ``"segments"`` for a clip (in a draft the untrained one
+            that :func:`dyntex.describe` recommends), ``"coop"`` for a set, an image, a tile, or where an option is
+            given that only it has.
         preset: one of :data:`dyntex.PRESETS`; by default ``"fast"``, for one image ``"image-texture"``.
         config: settings in place of a preset, or a JSON file of them.
         iterations: cooperative iterations; by default the preset's.
@@ -125,21 +127,21 @@ def synthesize(
         not_negative={"--start": start, "--seed": seed},
     )
     wanted = as_size(size)
+    allowed = seconds_allowed(quality, budget=budget, iterations=iterations)
+    reason = None
     if method == AUTO:
-        training = any((preset, config, iterations, budget, quality, resume, save_model))
-        method, reason = choose_method(source, start=start, n_frames=clip_frames, training=training, tile=bool(tile))
-        progress.say(reason)
+        networks = any((preset, config, iterations, resume, precision, tile))
+        method, reason = choose_method(
+            source, start=start, n_frames=clip_frames, networks=networks, draft=quality == "draft"
+        )
+        if method not in (COOP, SEGMENTS):
+            budget = quality = allowed = None  # nothing is trained, which takes less
     name, why = (preset, None) if preset or config or method != COOP else preset_of(source)
     chosen = choose_config(
         name, config=config, size=wanted, iterations=iterations, budget=budget, clip_frames=clip_frames
     )
-    allowed = seconds_allowed(quality, budget=budget, iterations=iterations)
     check_method(method)
-    if method != COOP and (resume or save_model or allowed or iterations):
-        raise UsageError(
-            f"--method {method} takes none of --resume, --save-model, --iterations, --budget, --quality: leave them "
-            "out, or use --method coop"
-        )
+    check_options(method, resume=resume, save_model=save_model, iterations=iterations, allowed=allowed)
     ends = Boundaries(loop, tile)
     if method == COOP:
         ends.check(chosen)
@@ -156,8 +158,9 @@ def synthesize(
     previews = Previews.beside(output)
     if save_model is not None:
         check_model_folder(Path(save_model), overwrite=overwrite)
-    if why is not None:
-        progress.say(why)
+    for sentence in (reason, why):
+        if sentence is not None:
+            progress.say(sentence)
     with full_speed():
         session = Session(source, chosen, seed, choose_device(device), progress, watch).with_precision(precision)
         run = session.run(
@@ -195,6 +198,18 @@ def synthesize(
             fitted = model = ends.resized(model, None, rng=session.rng("layout"))
             chunks = model.stream(n_frames, rng=session.rng("synthesize"), periodic=ends.periodic)
             maker = {"preset": chosen.preset, "iterations": model.iterations, "model": str(folder)}
+        elif method == SEGMENTS:
+            fitted, kept = fit_segments(
+                session,
+                run,
+                clip,
+                about,
+                quality=quality,
+                seconds=allowed,
+                folder=Path(save_model) if save_model else None,
+            )
+            chunks = fitted.stream(n_frames, rng=session.rng("synthesize"), loop=loop)
+            maker = {"preset": method, "iterations": None, "model": str(kept), **facts_of(fitted)}
         else:
             fitted = _fit_baseline(session, run, method, clip, about)
             chunks = fitted.stream(n_frames, rng=session.rng("synthesize"), loop=loop)
@@ -205,7 +220,7 @@ def synthesize(
         again: list[object] = ["sample", maker["model"], "-o", word, "--frames", n_frames, "--seed", seed]
         for option, value in (("--tile", tile), ("--grid", grid), ("--background", background)):
             again += [option, value] if value else []
-        with model_kept(*again, *["--loop"] * loop, "--overwrite", kept=method == COOP):
+        with model_kept(*again, *["--loop"] * loop, "--overwrite", kept=maker["model"] is not None):
             made, shown = _write(session, chunks, clip, output, previews, n_frames=n_frames, settings=settings)
         facts = session.facts(
             output=output.place,

@@ -10,13 +10,16 @@ from typing import Literal, TypedDict, Unpack, overload
 from dyntex.clip import Clip
 from dyntex.coopnets.config import CoopConfig
 from dyntex.coopnets.model import CoopNets
+from dyntex.coopnets.presets import QUALITIES
 from dyntex.coopnets.ranks import joined
 from dyntex.coopnets.record import StepInfo
+from dyntex.coopnets.segments import Segments
 from dyntex.errors import StoppedError, UsageError
 from dyntex.experiment.budget import seconds_allowed
 from dyntex.experiment.checks import as_size, check_numbers
-from dyntex.experiment.methods import COOP, METHODS, check_method
+from dyntex.experiment.methods import COOP, METHODS, SEGMENTS, check_method
 from dyntex.experiment.progress import SILENT, Progress, Stopwatch
+from dyntex.experiment.segments import config_of
 from dyntex.experiment.session import (
     PrecisionName,
     Result,
@@ -89,8 +92,8 @@ def fit(
     Args:
         source: a clip in memory, or several of one size, length and rate (a set); or a path or ``"example:NAME"``, as
             for :func:`synthesize`; or a folder of clips or images.
-        method: one of :data:`dyntex.METHODS`; ``"coop"``, cooperative training, is the one that the options from
-            ``labels`` on (but for ``seed`` and ``device``) are for.
+        method: one of :data:`dyntex.METHODS`. The options from ``labels`` on (but for ``seed`` and ``device``) are for
+            ``"coop"``, the cooperative networks; ``"segments"`` has ``budget`` and ``quality``, too.
         size: side of square frames, or (height, width); by default the preset's.
         start: first frame to learn from.
         clip_frames: number of frames to learn from; by default the preset's, or all of a clip in memory.
@@ -121,11 +124,13 @@ def fit(
     check_numbers(positive={"--clip-frames": clip_frames}, not_negative={"--start": start, "--seed": seed})
     conditions = Conditions(labels is not None, Path(captions) if captions else None, sketch is not None)
     allowed = seconds_allowed(quality, budget=budget, iterations=iterations)
-    if method != COOP and (conditions != Conditions() or preset or config or allowed or iterations or precision):
+    if method != COOP and (conditions != Conditions() or preset or config or iterations or precision):
         raise UsageError(
-            f"--method {method} takes none of labels, captions, sketch, preset, config, iterations, budget, quality "
-            "and precision: leave them out, or use --method coop"
+            f"--method {method} takes none of labels, captions, sketch, preset, config, iterations and precision: "
+            "leave them out, or use --method coop"
         )
+    if method not in (COOP, SEGMENTS) and allowed:
+        raise UsageError(f"--method {method} takes neither budget nor quality: leave them out, or use --method coop")
     name, why = (preset, None) if preset or config or method != COOP else _default_preset(source, conditions)
     chosen = choose_config(
         name, config=config, size=as_size(size), iterations=iterations, budget=budget, clip_frames=clip_frames
@@ -145,7 +150,11 @@ def fit(
         if method != COOP:
             if len(data.clips) > 1:
                 METHODS[method].capabilities().require("sets", asked="a set of clips", method=method)
-            return METHODS[method].fit(data.clips[0], rng=generator(seed, "train", place))
+            rng = generator(seed, "train", place)
+            if method == SEGMENTS:
+                seconds = allowed or QUALITIES["standard"]
+                return Segments.fit(data.clips[0], config_of(quality), rng=rng, seconds=seconds - watch.spent())
+            return METHODS[method].fit(data.clips[0], rng=rng)
         return _cooperate(session, data, budget=allowed)
 
 

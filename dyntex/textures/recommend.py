@@ -1,10 +1,10 @@
-"""Which method suits a clip: whether its frames can be mixed, and whether it comes back to what it was.
+"""Which untrained method suits a clip: whether its frames can be mixed, and whether it comes back to what it was.
 
 Three kinds of clip want three methods. Where many parts move on their own (a fire, falling water, straw), mixing the
-clip's frames gives what it might have shown as well, and cooperative training, whose generator begins so, makes what
-never was. What moves as a whole (a lamp that switches, a flag, a sunshade that turns) is torn or doubled by mixing. If
-it comes back to what it was, its own frames in another order are hard to beat: a video texture. If it does not, a jump
-would be seen, and is made good with the clip's own patches: patch nearest neighbours.
+clip's frames gives what it might have shown as well: shot noise. What moves as a whole (a lamp that switches, a flag, a
+sunshade that turns) is torn or doubled by mixing. If it comes back to what it was, its own frames in another order are
+hard to beat: a video texture. If it does not, a jump would be seen, and is made good with the clip's own patches: patch
+nearest neighbours.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ HARMLESS = 2.2
 NEAR = 0.5
 """A jump that costs at most this share of the distance of any two frames is a return."""
 LEAST = 16
-"""Frames without which nothing can be said, nor cooperative training begin."""
+"""Frames without which nothing can be said."""
 
-Advice = Literal["coop", "video-texture", "patch-nn"]
+Advice = Literal["shot-noise", "video-texture", "patch-nn"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Recommendation:
 
 
 def recommend(clip: Clip) -> Recommendation:
-    """The method that is expected to be best for a clip.
+    """The method without training that is expected to be best for a clip.
 
     Args:
         clip: at least 2 frames.
@@ -78,7 +78,7 @@ def recommend(clip: Clip) -> Recommendation:
         return Recommendation("video-texture", None, None, reason)
     mixing, cost = foreignness_of_mixes(clip), return_cost(distances) / overall
     if mixing <= HARMLESS:
-        return Recommendation("coop", mixing, cost, "many parts move on their own, and can be mixed anew")
+        return Recommendation("shot-noise", mixing, cost, "many parts move on their own, and can be mixed anew")
     if cost <= NEAR:
         reason = "it moves as a whole and comes back to what it was, so that its frames can be shown in another order"
         return Recommendation("video-texture", mixing, cost, reason)
