@@ -43,7 +43,7 @@ def test_synthesize_trains_by_default_and_sample_makes_it_again(tmp_path: Path):
     facts = made.facts
     assert facts["preset"] == "segments"
     assert facts["generator"] == made.model.kind
-    assert len(facts["candidates"]) == 5
+    assert len(facts["candidates"]) == 3
     assert facts["trained"] is made.model.candidates[made.model.taken].trained
     assert progress.said[0] == "--method auto takes segments, whose generator is chosen by a critic"
     assert sum(line.startswith("segments: ") for line in progress.said) == 2

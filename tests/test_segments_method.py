@@ -64,9 +64,9 @@ def test_the_best_is_new_and_like_the_clip():
 
 
 def test_the_incumbent_stays_unless_another_is_clearly_better():
-    assert best([Judgement(0.6, 1.0), Judgement(0.7, 1.0)], incumbent=1) == 1
+    assert best([Judgement(0.65, 1.0), Judgement(0.7, 1.0)], incumbent=1) == 1
     assert best([Judgement(0.5, 1.0), Judgement(0.7, 1.0)], incumbent=1) == 0
-    assert best([Judgement(0.6, 1.0), Judgement(0.7, 0.1)], incumbent=1) == 0, "not a replay"
+    assert best([Judgement(0.65, 1.0), Judgement(0.7, 0.1)], incumbent=1) == 0, "not a replay"
 
 
 def test_auc_is_the_share_of_pairs():
@@ -106,19 +106,13 @@ def judging(monkeypatch: pytest.MonkeyPatch, aucs: list[float]) -> list[int]:
 
 @pytest.mark.parametrize(
     ("taken", "kind", "trained"),
-    [
-        (0, "segments", False),
-        (1, "fronts", False),
-        (2, "segments", True),
-        (3, "fronts", True),
-        (4, "shot-noise", False),
-    ],
+    [(0, "segments", True), (1, "fronts", True), (2, "shot-noise", False)],
 )
 def test_what_the_critic_prefers_is_taken(monkeypatch: pytest.MonkeyPatch, taken: int, kind: str, trained: bool):
-    asked = judging(monkeypatch, [0.9 - 0.3 * (i == taken) for i in range(5)])
+    asked = judging(monkeypatch, [0.9 - 0.3 * (i == taken) for i in range(3)])
     infos: list[TiltInfo] = []
     model = Segments.fit(rolling(), CONFIG, rng=seeded(0), on_step=infos.append)
-    assert asked == [5]
+    assert asked == [3]
     assert [info.iteration for info in infos] == [1, 2, 1, 2, 3, 4, 3, 4], "both fields in turns"
     assert model.taken == taken
     assert model.candidates[taken] == Candidate(kind, trained, Judgement(pytest.approx(0.6), 1.0))  # type: ignore[arg-type]
@@ -126,7 +120,7 @@ def test_what_the_critic_prefers_is_taken(monkeypatch: pytest.MonkeyPatch, taken
         assert isinstance(model.gen, ShotNoise)
     else:
         assert isinstance(model.gen, SegmentField)
-        assert model.gen.trained is trained
+        assert model.gen.trained
         assert bool(model.gen.config.front) is (kind == "fronts")
     assert len(model.gen.frames if isinstance(model.gen, SegmentField) else model.gen.clip()[0]) == 40, "of all frames"
     y = model.synthesize(30, rng=seeded(1), loop=True)
@@ -157,7 +151,7 @@ def test_nothing_is_judged_where_nothing_is_trained(monkeypatch: pytest.MonkeyPa
 
 
 def test_seconds_bound_the_training(monkeypatch: pytest.MonkeyPatch):
-    judging(monkeypatch, [0.5] * 5)
+    judging(monkeypatch, [0.5] * 3)
     infos: list[TiltInfo] = []
     config = replace(CONFIG, training=replace(TRAINING, iterations=10**6))
     monkeypatch.setattr(segments, "LEAST_SECONDS", 0.0)
@@ -217,7 +211,7 @@ def test_large_frames_are_learnt_small_and_shown_large():
 
 
 def test_the_same_seed_learns_and_makes_the_same(monkeypatch: pytest.MonkeyPatch):
-    judging(monkeypatch, [0.9, 0.9, 0.5, 0.9, 0.9])
+    judging(monkeypatch, [0.5, 0.9, 0.9])
     fits = [Segments.fit(rolling(), CONFIG, rng=seeded(0)) for _ in range(2)]
     one, again, other = (fits[i].synthesize(30, rng=seeded(s)).video for i, s in ((0, 1), (1, 1), (0, 2)))
     assert torch.equal(one, again)
@@ -242,5 +236,5 @@ def test_what_it_cannot_do_is_refused():
 def test_the_smallest_clips_are_learnt():
     for clip in (rolling(16, 32), rolling(40, 12), Clip(rolling(16, 12).video[:1], rolling().fps)):
         model = Segments.fit(clip, CONFIG, rng=seeded(0))
-        assert len(model.candidates) >= 3
+        assert len(model.candidates) == 3
         assert model.synthesize(20, rng=seeded(0)).video.isfinite().all()

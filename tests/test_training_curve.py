@@ -39,6 +39,6 @@ def test_a_training_is_looked_at_untrained_and_after_the_first_step_past_each_ti
     rows = curve(split, [1e-9, 2e-9], seed=0)
     assert len(rows) == 3
     assert [steps for steps, *_ in seen] == [0, 1, 1], "one step is past both times"
-    assert [candidates for *_, candidates in seen] == [0, 5, 5]
+    assert [candidates for *_, candidates in seen] == [0, 3, 3]
     assert seen[0][1] == 0.0
     assert min(spent for _, spent, _ in seen[1:]) > 0.0, "the decision counts"

@@ -8,7 +8,6 @@ flag, may only be bent in time. Cooperative training teaches the first two; a cr
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
@@ -65,7 +64,7 @@ class SegmentsConfig:
     fields: tuple[SegmentFieldConfig, ...] = (SegmentFieldConfig(), SegmentFieldConfig(regions=2, front=4))
     shot_noise: ShotNoiseConfig | None = dataclasses.field(default_factory=ShotNoiseConfig)
     training: TiltConfig = dataclasses.field(default_factory=TiltConfig)
-    judged: int = 400
+    judged: int = 900
     side: int = 64
 
 
@@ -283,8 +282,7 @@ class SegmentsTraining:
         self.rng = torch.Generator().manual_seed(int(torch.randint(2**31, (1,), generator=rng, device=rng.device)))
         # Which frames go together is seen on small ones as well, and a large clip takes no longer to learn.
         self.y_obs = reduced(clip.video, config.side)[None]
-        self.untrained = [SegmentField(field, self.y_obs) for field in config.fields]
-        self.fields = [copy.deepcopy(gen) for gen in self.untrained]
+        self.fields = [SegmentField(field, self.y_obs) for field in config.fields]
         self._trainings = [tilt(gen, self.y_obs, config.training, rng=self.rng) for gen in self.fields]
 
     def step(self, on_step: Callable[[TiltInfo], None] = lambda _info: None) -> None:
@@ -301,12 +299,11 @@ class SegmentsTraining:
         Args:
             seconds: for the critic, at most.
         """
-        trained = [gen for gen in self.fields if gen.trained]
-        if not trained:
-            return self.full(self.untrained[0]), self.clip.fps, (), 0
+        if not any(gen.trained for gen in self.fields):
+            return self.full(self.fields[0]), self.clip.fps, (), 0
         n_seen = self.clip.n_frames - held_frames(self.clip.n_frames)
         seen, held = self.y_obs[:, :, :n_seen], self.y_obs[:, :, n_seen:]
-        gens: list[SegmentField | ShotNoise] = [*self.untrained, *trained]
+        gens: list[SegmentField | ShotNoise] = [*self.fields]
         if self.config.shot_noise is not None:
             # Its samples show all frames that it was fitted to.
             gens.append(ShotNoise(fitting(self.config.shot_noise, n_seen), seen[0]))

@@ -1,9 +1,8 @@
 """Which of several generators is taken: the one that a critic can least tell from the clip, a fresh one of another
 shape than any descriptor that learns.
 
-It keeps training honest inside the product. Untrained generators are among the candidates, so training is never worse
-than not training, as far as the critic sees; and generators that only replay the clip, which no critic could tell from
-it, are left out.
+It keeps training honest inside the product. An untrained generator is among the candidates and is kept unless another
+is clearly better; generators that only replay the clip, which no critic could tell from it, are left out.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ ASKED = 192
 """Crops of each kind in the examination."""
 LEARNT, EXAMINED = 6, 4
 """Samples of a candidate that its critic learns from, and others that it is asked about."""
-MARGIN = 0.15
-"""By so much an AUC has to be lower to count: two fresh critics of one generator differ by up to .1."""
+MARGIN = 0.1
+"""By so much an AUC has to be lower to count: as much as two fresh critics of one generator may differ."""
 NOVEL = 0.45
 """The novelty that a candidate needs, as a share of that of the clip's held frames."""
 CRITIC = convolutions(
