@@ -14,7 +14,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: install
 	mkdir -p demo
-	$(BIN)/dyntex synthesize example:flame -o demo/flame.mp4 --size 64 --budget 60 --overwrite
+	$(BIN)/dyntex synthesize example:flame -o demo/flame.mp4 --size 64 --budget 120 --overwrite
 
 test: install
 	$(BIN)/python -m pytest
