@@ -32,9 +32,9 @@ from dyntex.baselines.common import (
     require_size,
     require_training_frames,
 )
-from dyntex.clip import Clip, concatenate
+from dyntex.clip import Clip
 from dyntex.errors import UsageError
-from dyntex.method import Capabilities
+from dyntex.method import Capabilities, Method
 
 NO_LOOP = "its law is not linear, and cannot be conditioned to close"
 
@@ -60,7 +60,7 @@ class KPCRConfig:
 
 
 @dataclass(frozen=True)
-class KPCR:
+class KPCR(Method):
     """A fitted kernel regression, in the coordinates of the training frames' span (which loses nothing).
 
     f is bounded: a kernel value is at most 1, and far from all training frames f is one fixed frame. So no synthesis
@@ -142,12 +142,6 @@ class KPCR:
     def n_parameters(self) -> int:
         """How many numbers the model consists of; most are the training frames, which a kernel method keeps."""
         return sum(tensor.numel() for tensor in (self.X, self.k_mean, self.W, self.B, self.basis, self.mean)) + 1
-
-    def synthesize(
-        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
-    ) -> Clip:
-        """All frames of :meth:`stream` as one clip."""
-        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor, loop=loop))
 
     def stream(
         self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False

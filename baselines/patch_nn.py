@@ -31,9 +31,9 @@ from dyntex.baselines.common import CLOSED_FORM, blocks, require_size, require_t
 from dyntex.baselines.frame_loops import closed_walk, walk
 from dyntex.baselines.patch_match import Basis, Size, fit_basis, nearest, rescaled, resized, spread, vote
 from dyntex.baselines.video_texture import VideoTexture
-from dyntex.clip import Clip, concatenate
+from dyntex.clip import Clip
 from dyntex.errors import UsageError
-from dyntex.method import Capabilities
+from dyntex.method import Capabilities, Method
 
 NO_PREDICTION = "it draws samples, whose expectation has no closed form"
 CHUNK = 64
@@ -93,7 +93,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class PatchNN:
+class PatchNN(Method):
     """A fitted method: the clip at all scales.
 
     Attributes:
@@ -148,12 +148,6 @@ class PatchNN:
     def n_parameters(self) -> int:
         """How many numbers the model consists of: the clip, from which all else follows."""
         return self.beginning.n_parameters
-
-    def synthesize(
-        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
-    ) -> Clip:
-        """All frames of :meth:`stream` as one clip."""
-        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor, loop=loop))
 
     def stream(
         self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False

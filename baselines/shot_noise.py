@@ -6,15 +6,15 @@ The model and its sources are in :mod:`dyntex.textures.shot_noise`. It is also w
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Self
 
 import torch
 
 from dyntex.baselines.common import require_length, require_training_frames
-from dyntex.clip import Clip, concatenate
-from dyntex.method import Capabilities
+from dyntex.clip import Clip
+from dyntex.method import Capabilities, Method
 from dyntex.textures.config import ShotNoiseConfig
 from dyntex.textures.shot_noise import ShotNoise
 
@@ -24,7 +24,7 @@ NO_STATE = "its noise is not inferred from frames"
 
 
 @dataclass(frozen=True)
-class ShotNoiseMethod:
+class ShotNoiseMethod(Method):
     """A fitted shot-noise texture.
 
     Attributes:
@@ -61,19 +61,12 @@ class ShotNoiseMethod:
             InputError: the clip is too short.
         """
         require_training_frames(clip, "shot-noise")
-        levels = min(config.levels, clip.n_frames)
-        return cls(ShotNoise(replace(config, levels=levels), clip.video).eval(), clip.fps)
+        return cls(ShotNoise(config.fitting(clip.n_frames), clip.video).eval(), clip.fps)
 
     @property
     def n_parameters(self) -> int:
         """How many numbers the model consists of; most are the clip's frames."""
         return sum(buffer.numel() for buffer in self.texture.buffers())
-
-    def synthesize(
-        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
-    ) -> Clip:
-        """All frames of :meth:`stream` as one clip."""
-        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor, loop=loop))
 
     def stream(
         self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False

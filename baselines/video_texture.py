@@ -29,9 +29,9 @@ from dyntex.baselines.common import (
 )
 from dyntex.baselines.frame_chain import FrameChain, Jumps, frame_chain
 from dyntex.baselines.frame_loops import GOES_ON, closed_walk, walk
-from dyntex.clip import Clip, concatenate
+from dyntex.clip import Clip
 from dyntex.errors import UsageError
-from dyntex.method import Capabilities
+from dyntex.method import Capabilities, Method
 from dyntex.textures.transitions import frame_distances, jump_costs, memory, typical_step
 
 
@@ -60,7 +60,7 @@ class VideoTextureConfig:
 
 
 @dataclass(frozen=True)
-class VideoTexture:
+class VideoTexture(Method):
     """A fitted video texture.
 
     Attributes:
@@ -128,12 +128,6 @@ class VideoTexture:
     def n_parameters(self) -> int:
         """How many numbers the model consists of: the frames, which it keeps, and the jumps."""
         return self.video.numel() + 4 * len(self.chain.jumps)
-
-    def synthesize(
-        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
-    ) -> Clip:
-        """All frames of :meth:`stream` as one clip."""
-        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor, loop=loop))
 
     def stream(
         self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False

@@ -54,14 +54,14 @@ def curve(split: Split, seconds: list[float], *, seed: int) -> list[Row]:
     config = replace(DEFAULT, training=replace(DEFAULT.training, iterations=10**9))
     training = SegmentsTraining(split.train, config, rng=generator(seed, "train"))
     steps, spent = 0, 0.0
-    rows = [judged(Segments(*training.decide()), split, 0, 0.0, seed=seed)]
+    rows = [judged(training.decide(), split, 0, 0.0, seed=seed)]
     for mark in seconds:
         while spent < mark:
             began = time.process_time()
             training.step()
             steps, spent = steps + 1, spent + time.process_time() - began
         began = time.process_time()
-        model = Segments(*training.decide())
+        model = training.decide()
         rows.append(judged(model, split, steps, spent + time.process_time() - began, seed=seed))
     return rows
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, Self
 
 import torch
 
-from dyntex.clip import Clip
+from dyntex.clip import Clip, concatenate
 from dyntex.errors import UsageError
 
 Feature = Literal["loop", "tile", "resize", "sets", "anchor", "predict"]
@@ -91,7 +91,7 @@ class Synthesizer(Protocol):
 
 
 class Method(Protocol):
-    """A method. ``fit`` returns a fitted one: nothing exists half-fitted.
+    """A method. ``fit`` returns a fitted one: nothing exists half-fitted. Who inherits from it has ``synthesize``.
 
     What :meth:`capabilities` lacks is refused: an argument that asks for it raises UsageError.
     """
@@ -113,7 +113,7 @@ class Method(Protocol):
         self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
     ) -> Clip:
         """All frames of :meth:`stream` as one clip."""
-        ...
+        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor, loop=loop))
 
     def stream(
         self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False

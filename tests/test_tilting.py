@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dyntex.clip import Clip
+from dyntex.coopnets.contrast import SMALL_SHAPE
 from dyntex.coopnets.potentials import field_of, jump_logits, seam_logits
-from dyntex.coopnets.tilting import SMALL_DESCRIPTOR, TiltConfig, TiltInfo, draw, held_frames, tilt
+from dyntex.coopnets.tilting import TiltConfig, TiltInfo, draw, held_frames, tilt
 from dyntex.networks.architecture import DescriptorConfig, Head, Layer
 from dyntex.networks.descriptor import Descriptor
 from dyntex.networks.segment_field import SegmentField, SegmentFieldConfig
@@ -170,13 +171,13 @@ def test_the_same_seed_learns_the_same():
 
 
 def test_local_terms_add_up_to_the_score():
-    des = Descriptor(SMALL_DESCRIPTOR, (3, 12, 32, 32), rng=seeded(0))
+    des = Descriptor(SMALL_SHAPE, (3, 12, 32, 32), rng=seeded(0))
     y = torch.rand((2, 3, 12, 32, 32), generator=seeded(1))
     des.fit_reference(y)
     terms = des.local(y)
     assert terms.shape == (2, 4, 13, 13)
     assert torch.allclose(terms.sum((1, 2, 3)), des(y, y[:, :0]), rtol=1e-4, atol=1e-3)
     # Colours are seen in units of their own spread: a clip twice as contrasty is the same to a descriptor fitted to it.
-    other = Descriptor(SMALL_DESCRIPTOR, (3, 12, 32, 32), rng=seeded(0))
+    other = Descriptor(SMALL_SHAPE, (3, 12, 32, 32), rng=seeded(0))
     other.fit_reference(5.0 * y + 1.0)
     assert torch.allclose(other.local(5.0 * y + 1.0), terms, rtol=0.02, atol=0.02)

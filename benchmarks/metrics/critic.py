@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dyntex.clip import Clip
+from dyntex.coopnets.selection import auc
 from dyntex.errors import InputError, UsageError
 
 CROP = (12, 32, 32)
@@ -210,12 +211,6 @@ def train_critic(
         adam.step()
         running = _MEMORY * running + (1 - _MEMORY) * float(loss.detach())
     return critic, iteration
-
-
-def auc(real: Tensor, made: Tensor) -> float:
-    """The share of pairs in which the real one has the higher logit; ties count half."""
-    differences = real[:, None] - made[None, :]
-    return float(((differences > 0).double() + (differences == 0).double() / 2).mean())
 
 
 def _answer(critic: Critic, crops: Tensor) -> Tensor:

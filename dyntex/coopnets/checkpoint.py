@@ -99,6 +99,26 @@ def load_json(path: Path) -> Any:
         raise InputError(f"{path} cannot be read ({_reason(error)})") from error
 
 
+def load_about(folder: Path, *, version: int, keys: set[str]) -> dict[str, Any]:
+    """The config of the model that a folder holds.
+
+    Args:
+        folder: a model's.
+        version: what its ``schema_version`` has to be.
+        keys: what else it has to hold.
+
+    Raises:
+        InputError: it is missing, no JSON, or of another version.
+    """
+    about = load_json(folder / CONFIG)
+    if not isinstance(about, dict) or about.get("schema_version") != version or not keys <= about.keys():
+        raise InputError(
+            f"{folder / CONFIG} is not the config of a dyntex model of version {version}: train it again with this "
+            "version"
+        )
+    return about
+
+
 class Checkpoints:
     """The training states of a run: a folder that holds the last good one, and the one before while it is replaced."""
 

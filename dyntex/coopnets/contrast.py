@@ -30,6 +30,13 @@ def convolutions(*layers: Layer) -> DescriptorConfig:
     return DescriptorConfig((head,), ref_std=0.01, reference="colour", init_std=0.0, init_gain=1.5)
 
 
+SMALL_SHAPE = convolutions(
+    Layer(16, (3, 4, 4), (1, 2, 2), padding="valid", activation="silu"),
+    Layer(16, (3, 3, 3), (2, 1, 1), padding="valid", activation="silu"),
+)
+"""Of small frames; its terms see 5 frames of 8x8 pixels."""
+
+
 def contrast(
     des: Descriptor, seen: Tensor, made: Tensor, *, noise: float = NOISE, rng: torch.Generator
 ) -> tuple[Tensor, float]:
@@ -52,10 +59,10 @@ def contrast(
 def crops(ys: Sequence[Tensor], n: int, rng: torch.Generator) -> Tensor:
     """``n`` crops of :data:`CROP` (less where the clips are smaller) at random places of random clips, each kind
     (N, C, T, H, W) as likely as another: (n, C, t, h, w)."""
+    sides = [min(crop, *(y.shape[axis] for y in ys)) for axis, crop in zip((2, 3, 4), CROP, strict=True)]
     found = []
     for kind, which, *at in torch.rand((n, 5), generator=rng, device=rng.device).tolist():
         y = ys[int(kind * len(ys))]
-        sides = [min(crop, *(other.shape[axis] for other in ys)) for axis, crop in zip((2, 3, 4), CROP, strict=True)]
         first = [int(u * (side - crop + 1)) for u, side, crop in zip(at, y.shape[2:], sides, strict=True)]
         a, b, c = (slice(i, i + crop) for i, crop in zip(first, sides, strict=True))
         found.append(y[int(which * len(y)), :, a, b, c])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dyntex.clip import Clip, concatenate
 from dyntex.coopnets.capabilities import capabilities
-from dyntex.coopnets.checkpoint import CONFIG, MODEL, load_json, load_tensors, make_folder, save_json, save_tensors
+from dyntex.coopnets.checkpoint import CONFIG, MODEL, load_about, load_tensors, make_folder, save_json, save_tensors
 from dyntex.coopnets.config import CoopConfig, from_json, to_json
 from dyntex.coopnets.inference import posterior_mode
 from dyntex.coopnets.observe import no_condition, observe
@@ -288,13 +288,8 @@ class CoopNets:
             InputError: the folder is no model, or its files are damaged or do not belong together.
         """
         folder = Path(folder)
-        about = load_json(folder / CONFIG)
-        keys = {"schema_version", "shape", "fps", "iterations", "condition_channels", "condition", "config"}
-        if not isinstance(about, dict) or about.get("schema_version") != SCHEMA_VERSION or not keys <= about.keys():
-            raise InputError(
-                f"{folder / CONFIG} is not the config of a dyntex model of version {SCHEMA_VERSION}: train it again "
-                "with this version"
-            )
+        keys = {"shape", "fps", "iterations", "condition_channels", "condition", "config"}
+        about = load_about(folder, version=SCHEMA_VERSION, keys=keys)
         config = from_json(about["config"], where=str(folder / CONFIG))
         channels, n_frames, height, width = about["shape"]
         shape = (channels, n_frames, height, width)

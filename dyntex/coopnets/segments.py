@@ -21,14 +21,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dyntex.clip import Clip, concatenate
-from dyntex.coopnets.checkpoint import CONFIG, MODEL, load_json, load_tensors, make_folder, save_json, save_tensors
+from dyntex.clip import Clip
+from dyntex.coopnets.checkpoint import CONFIG, MODEL, load_about, load_tensors, make_folder, save_json, save_tensors
 from dyntex.coopnets.selection import Judgement, best, judge
 from dyntex.coopnets.state import check_tensors
 from dyntex.coopnets.tilting import TiltConfig, TiltInfo, draw, held_frames, tilt
 from dyntex.dataclass_json import from_json, to_json
 from dyntex.errors import InputError, UsageError
-from dyntex.method import Capabilities
+from dyntex.method import Capabilities, Method
 from dyntex.networks.segment_field import SegmentField, SegmentFieldConfig
 from dyntex.runtime import full_speed
 from dyntex.textures.config import ShotNoiseConfig
@@ -87,7 +87,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Segments:
+class Segments(Method):
     """A fitted generator.
 
     Attributes:
@@ -126,7 +126,7 @@ class Segments:
         rng: torch.Generator,
         seconds: float | None = None,
         on_step: Callable[[TiltInfo], None] = lambda _info: None,
-    ) -> Self:
+    ) -> Segments:
         """Train on a clip, on the processor.
 
         Args:
@@ -163,7 +163,7 @@ class Segments:
                     break
                 training.step(on_step)
                 longest = max(longest, spent() - start)
-            return cls(*training.decide(seconds=None if seconds is None else seconds - spent()))
+            return training.decide(seconds=None if seconds is None else seconds - spent())
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -183,12 +183,6 @@ class Segments:
     def n_parameters(self) -> int:
         """How many numbers the model consists of: the clip's frames, and the potentials that are learnt."""
         return sum(t.numel() for t in (*self.gen.buffers(), *self.gen.parameters()))
-
-    def synthesize(
-        self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
-    ) -> Clip:
-        """All frames of :meth:`stream` as one clip."""
-        return concatenate(self.stream(n_frames, rng=rng, anchor=anchor, loop=loop))
 
     def stream(
         self, n_frames: int, *, rng: torch.Generator, anchor: Clip | None = None, loop: bool = False
@@ -245,12 +239,8 @@ class Segments:
             InputError: the folder is no such model, or its files are damaged or do not belong together.
         """
         folder = Path(folder)
-        about = load_json(folder / CONFIG)
-        if not isinstance(about, dict) or about.get("schema_version") != SCHEMA_VERSION:
-            raise InputError(
-                f"{folder / CONFIG} is not the config of a dyntex model of version {SCHEMA_VERSION}: train it again "
-                "with this version"
-            )
+        keys = {"shape", "fps", "kind", "config", "candidates", "taken"}
+        about = load_about(folder, version=SCHEMA_VERSION, keys=keys)
         where = str(folder / CONFIG)
         channels, n_frames, height, width = about["shape"]
         gen: SegmentField | ShotNoise
@@ -291,22 +281,20 @@ class SegmentsTraining:
             for info in islice(training, self.config.training.every):
                 on_step(info)
 
-    def decide(
-        self, *, seconds: float | None = None
-    ) -> tuple[SegmentField | ShotNoise, Fraction, tuple[Candidate, ...], int]:
-        """The generator that a critic can least tell from the clip, and the other attributes of :class:`Segments`.
+    def decide(self, *, seconds: float | None = None) -> Segments:
+        """The method with the generator that a critic can least tell from the clip.
 
         Args:
             seconds: for the critic, at most.
         """
         if not any(gen.trained for gen in self.fields):
-            return self.full(self.fields[0]), self.clip.fps, (), 0
+            return Segments(self.full(self.fields[0]), self.clip.fps)
         n_seen = self.clip.n_frames - held_frames(self.clip.n_frames)
         seen, held = self.y_obs[:, :, :n_seen], self.y_obs[:, :, n_seen:]
         gens: list[SegmentField | ShotNoise] = [*self.fields]
         if self.config.shot_noise is not None:
             # Its samples show all frames that it was fitted to.
-            gens.append(ShotNoise(fitting(self.config.shot_noise, n_seen), seen[0]))
+            gens.append(ShotNoise(self.config.shot_noise.fitting(n_seen), seen[0]))
         judgements = judge(
             [_draws(gen, n_seen, self.rng) for gen in gens],
             seen,
@@ -319,13 +307,13 @@ class SegmentsTraining:
         candidates = [Candidate(*_described(gen), judgement) for gen, judgement in zip(gens, judgements, strict=True)]
         # Mixed frames, which nothing tears, unless another is clearly better.
         taken = best(judgements, incumbent=len(gens) - 1 if self.config.shot_noise is not None else None)
-        return self.full(gens[taken]), self.clip.fps, tuple(candidates), taken
+        return Segments(self.full(gens[taken]), self.clip.fps, tuple(candidates), taken)
 
     def full(self, gen: SegmentField | ShotNoise) -> SegmentField | ShotNoise:
         """The same with all of the clip's frames, at their size."""
         if isinstance(gen, ShotNoise):
             assert self.config.shot_noise is not None
-            return ShotNoise(fitting(self.config.shot_noise, self.clip.n_frames), self.clip.video).eval()
+            return ShotNoise(self.config.shot_noise.fitting(self.clip.n_frames), self.clip.video).eval()
         other = SegmentField(gen.config, self.clip.video[None])
         other.load_state_dict({name: value.clone() for name, value in gen.named_parameters()}, strict=False)
         return other.eval()
@@ -345,11 +333,6 @@ def _described(gen: SegmentField | ShotNoise) -> tuple[Kind, bool]:
     if isinstance(gen, ShotNoise):
         return "shot-noise", False
     return "fronts" if gen.config.front else "segments", gen.trained
-
-
-def fitting(config: ShotNoiseConfig, n_frames: int) -> ShotNoiseConfig:
-    """The same with no more levels than frames."""
-    return dataclasses.replace(config, levels=min(config.levels, n_frames))
 
 
 def _draws(gen: SegmentField | ShotNoise, n_frames: int, rng: torch.Generator) -> Callable[[int], Tensor]:

@@ -1,5 +1,5 @@
 """Which of several generators is taken: the one that a critic can least tell from the clip, a fresh one of another
-shape than any descriptor that learns.
+shape than the descriptors that learn (but on small frames).
 
 It keeps training honest inside the product. An untrained generator is among the candidates and is kept unless another
 is clearly better; generators that only replay the clip, which no critic could tell from it, are left out.
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dyntex.coopnets.contrast import CROP, SMALL, contrast, convolutions, crops
+from dyntex.coopnets.contrast import CROP, SMALL, SMALL_SHAPE, contrast, convolutions, crops
+from dyntex.coopnets.optimise import backward
 from dyntex.networks.architecture import Layer, Precision
 from dyntex.networks.descriptor import Descriptor
 from dyntex.textures.novelty import novelty
@@ -32,11 +33,6 @@ CRITIC = convolutions(
     Layer(32, (3, 4, 4), (2, 2, 2), padding="valid", activation="silu"),
     Layer(32, (3, 3, 3), padding="valid", activation="silu"),
 )
-SMALL_CRITIC = convolutions(
-    Layer(16, (3, 4, 4), (1, 2, 2), padding="valid", activation="silu"),
-    Layer(16, (3, 3, 3), (2, 1, 1), padding="valid", activation="silu"),
-)
-"""Of small frames."""
 
 Draw = Callable[[int], Tensor]
 """n -> n samples (n, C, T, H, W)."""
@@ -79,7 +75,7 @@ def judge(
         precision: of their convolutions.
         rng: on the CPU.
     """
-    shape = CRITIC if min(seen.shape[3:]) >= SMALL else SMALL_CRITIC
+    shape = CRITIC if min(seen.shape[3:]) >= SMALL else SMALL_SHAPE
     yardstick = novelty(held, seen[0])
     real = [seen, held] if held.shape[2] >= min(CROP[0], seen.shape[2]) else [seen]
     seed = int(torch.randint(2**31, (1,), generator=rng))
@@ -96,8 +92,7 @@ def judge(
                 if seconds is not None and time.monotonic() - began > seconds / len(candidates):
                     break
                 loss, _ = contrast(critic, seen, learnt, rng=common)
-                adam.zero_grad()
-                torch.autograd.backward(loss)
+                backward(loss, adam)
                 adam.step()
         with torch.no_grad():
             answers = [critic.local(crops(ys, ASKED, common)).mean((1, 2, 3)) for ys in (real, [examined])]

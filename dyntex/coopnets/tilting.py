@@ -26,7 +26,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from dyntex.coopnets.contrast import CROP, SMALL, contrast, convolutions
+from dyntex.coopnets.contrast import CROP, NOISE, SMALL, SMALL_SHAPE, contrast, convolutions
+from dyntex.coopnets.optimise import backward
 from dyntex.coopnets.potentials import jump_logits, seam_logits
 from dyntex.networks.architecture import Layer, Precision
 from dyntex.networks.descriptor import Descriptor
@@ -45,11 +46,6 @@ DESCRIPTOR = convolutions(
     Layer(48, (3, 3, 3), padding="valid", activation="silu"),
 )
 """Its terms see 9 frames of 17x17 pixels."""
-SMALL_DESCRIPTOR = convolutions(
-    Layer(16, (3, 4, 4), (1, 2, 2), padding="valid", activation="silu"),
-    Layer(16, (3, 3, 3), (2, 1, 1), padding="valid", activation="silu"),
-)
-"""Of small frames; its terms see 5 frames of 8x8 pixels."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ class TiltConfig:
     every: int = 300
     n_chains: int = 6
     lr_des: float = 1e-3
-    data_noise: float = 0.02
+    data_noise: float = NOISE
     novelty: float = 0.75
     precision: Precision = field(default_factory=fast_precision)
 
@@ -107,7 +103,7 @@ def tilt(gen: SegmentField, y_obs: Tensor, config: TiltConfig, *, rng: torch.Gen
     cpu = torch.Generator().manual_seed(int(torch.randint(2**31, (1,), generator=rng, device=rng.device)))
     _, channels, T, height, width = y_obs.shape
     seen = y_obs[:, :, : T - held_frames(T)]
-    shape = DESCRIPTOR if min(height, width) >= SMALL else SMALL_DESCRIPTOR
+    shape = DESCRIPTOR if min(height, width) >= SMALL else SMALL_SHAPE
     des = Descriptor(shape, (channels, T, height, width), rng=cpu, precision=config.precision)
     des.fit_reference(seen)
     adam = torch.optim.Adam(des.parameters(), config.lr_des, fused=True)
@@ -115,8 +111,7 @@ def tilt(gen: SegmentField, y_obs: Tensor, config: TiltConfig, *, rng: torch.Gen
     for iteration in range(1, config.iterations + 1):
         # D2: the descriptor learns to tell the clip from the samples
         loss, gap = contrast(des, seen, y_rev, noise=config.data_noise, rng=rng)
-        adam.zero_grad()
-        torch.autograd.backward(loss)
+        backward(loss, adam)
         adam.step()
         change = 0.0
         if iteration % config.every == 0:

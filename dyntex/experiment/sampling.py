@@ -92,12 +92,9 @@ def sample(
     )
     with full_speed():
         with watch.timed("read"):
-            place = None if isinstance(model, CoopNets | Segments) else str(model)
-            fitted = (
-                model
-                if isinstance(model, CoopNets | Segments)
-                else load_model(Path(model), device=choose_device(device))
-            )
+            place, fitted = None, model
+            if isinstance(fitted, str | Path):
+                place, fitted = str(fitted), load_model(Path(fitted), device=choose_device(device))
             if isinstance(fitted, Segments):
                 _check_segments(
                     ends, langevin_steps=langevin_steps, interpolate=interpolate, size=wanted, label=label, text=text,
@@ -126,13 +123,9 @@ def sample(
             settings["interpolate"] = interpolate
             a, b = (latent(fitted, rng=generator(end, "synthesize", on)) for end in interpolate)
             make = partial(path_between, fitted, (a, b))
-        parts: list[Clip] = []
-        with watch.timed("write"):
-            rng = session.rng("synthesize")
-            chunks = make(n_frames, rng=rng, cond=cond, n_steps=langevin_steps, periodic=ends.periodic)
-            timed = watch.timed_chunks(keep_ends(chunks, parts, min(n_frames, fitted.shape[1])))
-            output.write(timed, n_frames=n_frames, settings=settings, progress=progress)
-        watch.seconds["write"] = round(watch.seconds["write"] - watch.seconds["synthesize"], 3)
+        rng = session.rng("synthesize")
+        chunks = make(n_frames, rng=rng, cond=cond, n_steps=langevin_steps, periodic=ends.periodic)
+        parts = _write(session, output, chunks, n_frames=n_frames, kept=fitted.shape[1], settings=settings)
         chunk = min(n_frames, parts[0].n_frames)
         revision = revision_cost(
             fitted,
@@ -180,14 +173,8 @@ def _sample_segments(
     ends.check_length(n_frames, None)
     session.progress.say(f"synthesizing {n_frames} frames")
     settings = session.settings() | {"preset": "segments", "iterations": None} | ends.settings()
-    parts: list[Clip] = []
-    watch = session.watch
-    with watch.timed("write"):
-        chunks = fitted.stream(n_frames, rng=session.rng("synthesize"), loop=ends.loop)
-        timed = watch.timed_chunks(keep_ends(chunks, parts, min(n_frames, fitted.shape[1])))
-        output.write(timed, n_frames=n_frames, settings=settings, progress=session.progress)
-    watch.seconds["write"] = round(watch.seconds["write"] - watch.seconds["synthesize"], 3)
-    made = concatenate(parts)
+    chunks = fitted.stream(n_frames, rng=session.rng("synthesize"), loop=ends.loop)
+    made = concatenate(_write(session, output, chunks, n_frames=n_frames, kept=fitted.shape[1], settings=settings))
     facts = session.facts(
         output=output.place,
         fps=fitted.fps,
@@ -198,3 +185,22 @@ def _sample_segments(
         seam=ends.measure(made, None, session.progress),
     ) | {"preset": "segments", "iterations": None}
     return Result(output.place, made, fitted, facts)
+
+
+def _write(
+    session: Session,
+    output: Output,
+    chunks: Iterator[Clip],
+    *,
+    n_frames: int,
+    kept: int,
+    settings: dict[str, Any],
+) -> list[Clip]:
+    """Write the video; its first ``kept`` frames and its last chunk (see :func:`keep_ends`)."""
+    parts: list[Clip] = []
+    watch = session.watch
+    with watch.timed("write"):
+        timed = watch.timed_chunks(keep_ends(chunks, parts, min(n_frames, kept)))
+        output.write(timed, n_frames=n_frames, settings=settings, progress=session.progress)
+    watch.seconds["write"] = round(watch.seconds["write"] - watch.seconds["synthesize"], 3)
+    return parts

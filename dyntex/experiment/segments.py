@@ -86,8 +86,8 @@ def verdict(model: Segments) -> str:
     """What was taken, and what the critic said of all."""
     if not model.candidates:
         return f"{model.kind}, untrained"
-    taken, others = model.candidates[model.taken], [*model.candidates]
-    del others[model.taken]
+    taken = model.candidates[model.taken]
+    others = [other for i, other in enumerate(model.candidates) if i != model.taken]
     return (
         f"taken: {_named(taken)}. A critic tells it from the clip with AUC {taken.judgement.auc:.2f} (.5: not at all; "
         + ", ".join(f"{_named(other)} {other.judgement.auc:.2f}" for other in others)

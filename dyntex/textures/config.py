@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -26,3 +26,7 @@ class ShotNoiseConfig:
     levels: int = 8
     smooth: float = 1 / 16
     colours: int = 16
+
+    def fitting(self, n_frames: int) -> ShotNoiseConfig:
+        """The same with no more levels than frames: of fewer frames, each is a level of its own."""
+        return replace(self, levels=min(self.levels, n_frames))

@@ -78,13 +78,14 @@ def synthesis(data: Any, *, clip: Mapping[str, Any], name: str) -> dict[str, Any
     """
     asked = Asked(data)
     method = asked.word("method", ["auto", *METHODS], "auto")
+    tile = asked.word("tile", ["", "x", "y", "xy"])
     if method == "auto":
-        method = recommended(clip) if not asked.word("tile", ["", "x", "y", "xy"]) else COOP
+        method = COOP if tile else recommended(clip)
     options: dict[str, Any] = {
         "method": method,
         "frames": asked.number("frames", MOST_FRAMES),
         "loop": asked.flag("loop"),
-        "tile": asked.word("tile", ["", "x", "y", "xy"]),
+        "tile": tile,
         "size": asked.size(),
         "start": asked.number("start", 10**7) or 0,
         "clip_frames": asked.number("clip_frames", 10**5),
@@ -134,7 +135,7 @@ def check_synthesis(options: Mapping[str, Any]) -> None:
 
 
 def recommended(clip: Mapping[str, Any]) -> str:
-    """The method that ``--method auto`` takes."""
+    """The method without training that ``dyntex info`` names."""
     return str((clip.get("recommended") or {}).get("method", COOP))
 
 
